@@ -1,0 +1,1 @@
+//! Runs the conformance cases against a node in memory.

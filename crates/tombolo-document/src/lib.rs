@@ -1,0 +1,1 @@
+//! JSON documents as mergeable replicated data: values, ids, clocks, version vectors and the canonical encoding.

@@ -1,0 +1,1 @@
+//! DQL: from text to rows, without input or output.

@@ -1,0 +1,1 @@
+//! Collections, change log, indexes, transactions and snapshots over an ordered byte store.

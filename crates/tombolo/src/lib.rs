@@ -1,0 +1,1 @@
+//! An offline-first document database: open, execute, transact, close.

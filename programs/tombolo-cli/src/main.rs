@@ -1,0 +1,2 @@
+//! The tombolo binary: configuration, verbs and the edge server.
+fn main() {}

@@ -1,0 +1,2 @@
+//! House rules as commands: layers and tidy.
+fn main() {}
