@@ -1,2 +1,40 @@
-//! Benchmarks against peers and limits, printed as ratios of one run.
-fn main() {}
+//! Benchmarks against peers and limits: each part runs ours and theirs in turn and prints ratios of one run.
+//! Figures of different runs are never compared, because the machine is not the same machine twice.
+//! `tombolo-bench document | commit | http` measures; `serve` is for the servers that `http` starts as children.
+
+mod error;
+mod http;
+mod machine;
+mod order;
+mod rounds;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use error::BenchError;
+
+const USAGE: &str = "usage: tombolo-bench document | commit | http [null|postgres|tombolo ...] [--seconds N] [--rounds N]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(report) => {
+            // Nothing is left to do if the terminal is gone.
+            let _ = write!(io::stdout(), "{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "tombolo-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<String, BenchError> {
+    let (part, rest) = arguments.split_first().ok_or(BenchError::Usage(USAGE))?;
+    match part.as_str() {
+        "http" => http::run(rest),
+        "serve" => http::serve(rest).map(|()| String::new()),
+        _ => Err(BenchError::Usage(USAGE)),
+    }
+}
