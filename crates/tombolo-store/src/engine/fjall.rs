@@ -63,18 +63,13 @@ impl FjallEngine {
     /// [`EngineError::Damaged`], [`EngineError::Full`] or [`EngineError::Io`] if it cannot be read.
     pub fn open(directory: &Path, settings: &FjallSettings) -> Result<Self, EngineError> {
         let lock = DirectoryLock::acquire(directory)?;
-        let place = lock.place(PLACE, &OTHER_PLACES)?;
-        let database = Database::builder(place)
-            .cache_size(settings.cache_bytes)
-            .max_journaling_size(
-                settings
-                    .journal_bytes_max
-                    .max(FjallSettings::JOURNAL_BYTES_MIN),
-            )
-            .worker_threads(WORKER_THREADS)
-            .manual_journal_persist(true)
-            .open()
-            .map_err(|error| translate("open the store", error))?;
+        let place = lock.place(PLACE, &OTHER_PLACES, |place| {
+            let database = open_database(place, settings)?;
+            open_keyspaces(&database, settings)?;
+            let flushed = database.persist(PersistMode::SyncAll);
+            flushed.map_err(|error| translate("make the store", error))
+        })?;
+        let database = open_database(&place, settings)?;
         let keyspaces = open_keyspaces(&database, settings)?;
         Ok(Self {
             keyspaces: Arc::new(keyspaces),
@@ -83,6 +78,19 @@ impl FjallEngine {
             _lock: lock,
         })
     }
+}
+
+fn open_database(place: &Path, settings: &FjallSettings) -> Result<Database, EngineError> {
+    let journal_bytes_max = settings
+        .journal_bytes_max
+        .max(FjallSettings::JOURNAL_BYTES_MIN);
+    Database::builder(place)
+        .cache_size(settings.cache_bytes)
+        .max_journaling_size(journal_bytes_max)
+        .worker_threads(WORKER_THREADS)
+        .manual_journal_persist(true)
+        .open()
+        .map_err(|error| translate("open the store", error))
 }
 
 fn open_keyspaces(

@@ -4,6 +4,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -55,21 +56,55 @@ impl DirectoryLock {
     }
 
     /// The place of one engine's files, refused if another engine's are there.
+    ///
+    /// An absent place is made whole under another name by `make` and then renamed: an engine
+    /// that dies half-way through its first start leaves nothing that its second start trips on.
     pub(super) fn place(
         &self,
         wanted: &'static str,
         others: &[&'static str],
+        make: impl FnOnce(&Path) -> Result<(), EngineError>,
     ) -> Result<PathBuf, EngineError> {
-        let found = others
-            .iter()
-            .find(|name| self.directory.join(name).exists());
-        match found {
-            Some(found) => Err(EngineError::OtherEngine {
+        let occupied = |name: &&&str| self.directory.join(name).exists();
+        if let Some(found) = others.iter().find(occupied) {
+            return Err(EngineError::OtherEngine {
                 directory: self.directory.clone(),
                 found,
                 wanted,
-            }),
-            None => Ok(self.directory.join(wanted)),
+            });
+        }
+        let place = self.directory.join(wanted);
+        if !place.exists() {
+            let unfinished = self.directory.join(format!("{wanted}.unfinished"));
+            Self::clear(&unfinished)?;
+            make(&unfinished)?;
+            sync_directories(&unfinished)
+                .and_then(|()| fs::rename(&unfinished, &place))
+                .and_then(|()| File::open(&self.directory)?.sync_all())
+                .map_err(|error| EngineError::from_io("name the new store", error))?;
+        }
+        Ok(place)
+    }
+
+    /// Removes what a first start left behind; nothing in it was ever acknowledged.
+    fn clear(unfinished: &Path) -> Result<(), EngineError> {
+        match fs::remove_dir_all(unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(EngineError::from_io("remove an unfinished store", error))
+            }
+            _ => Ok(()),
         }
     }
+}
+
+/// Makes every name below `directory` durable. An engine may sync its files and forget that the
+/// name of a directory is kept by its parent; the recorder test found one that does.
+fn sync_directories(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_directories(&entry.path())?;
+        }
+    }
+    File::open(directory)?.sync_all()
 }

@@ -42,14 +42,19 @@ impl RedbEngine {
     /// [`EngineError::Damaged`], [`EngineError::Full`] or [`EngineError::Io`] if it cannot be read.
     pub fn open(directory: &Path, cache_bytes: usize) -> Result<Self, EngineError> {
         let lock = DirectoryLock::acquire(directory)?;
-        let place = lock.place(PLACE, &OTHER_PLACES)?;
-        fs::create_dir_all(&place)
-            .map_err(|error| EngineError::from_io("make the store's directory", error))?;
+        let open = |file: &Path| {
+            Database::builder()
+                .set_cache_size(cache_bytes)
+                .create(file)
+                .map_err(|error| translate("open the store", error))
+        };
+        let place = lock.place(PLACE, &OTHER_PLACES, |place| {
+            fs::create_dir_all(place)
+                .map_err(|error| EngineError::from_io("make the store's directory", error))?;
+            open(&place.join(FILE)).map(drop)
+        })?;
         let file = place.join(FILE);
-        let database = Database::builder()
-            .set_cache_size(cache_bytes)
-            .create(&file)
-            .map_err(|error| translate("open the store", error))?;
+        let database = open(&file)?;
         let engine = Self {
             database,
             fuse: Fuse::default(),

@@ -10,3 +10,4 @@ mod conformance;
 mod directory_lock;
 mod door;
 mod faulty_twin;
+mod recorder;
