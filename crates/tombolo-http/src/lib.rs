@@ -1,1 +1,25 @@
 //! Listening, TLS and its reload, limits, request ids and error bodies of an HTTP server; knows no route.
+//!
+//! A program binds a [`Listener`], gives it an [`Answer`] and runs [`Server::run_until`].
+//! HTTP/1.1 and HTTP/2 share one port; TLS is 1.2 or 1.3.
+//! This crate never reads a request's meaning, never checks a permission and never draws randomness.
+
+mod activity;
+mod answer;
+mod body;
+mod connection;
+mod limits;
+mod listen;
+mod metered;
+mod overload;
+mod request;
+mod server;
+mod tls;
+
+pub use answer::{Answer, Refusal, Response, json_response};
+pub use body::{BodyError, RequestBody};
+pub use limits::Limits;
+pub use listen::{ListenError, Listener};
+pub use request::{Request, RequestId};
+pub use server::{Drained, Server, Transport};
+pub use tls::{Certificate, TlsError, TlsIdentity};

@@ -1,2 +1,22 @@
 //! The tombolo binary: configuration, verbs and the edge server.
-fn main() {}
+//! Contains no rule of the database; it reads what the operator wrote and joins the parts.
+
+mod api_key;
+mod cli;
+mod config;
+mod edge;
+mod logs;
+mod run;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Many small allocations of several threads are what a server does; the system allocator costs it dearly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    verbs::perform(cli::Command::parse())
+}

@@ -1,0 +1,95 @@
+//! What a program gives to the server: how to answer a request, and how its refusals look.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::Full;
+
+use crate::request::Request;
+
+/// An answer whose body is already in memory.
+pub type Response = http::Response<Full<Bytes>>;
+
+/// Something that answers requests. A closure `Fn(Request) -> Future<Output = Response>` is one.
+pub trait Answer: Send + Sync + 'static {
+    /// Answers one request. It is dropped when the request's time is over, so it must not hold
+    /// work that has to finish.
+    fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Renders a refusal of the server itself in the program's own error shape.
+    fn refuse(&self, refusal: &Refusal) -> Response {
+        let text = format!("{{\"error\":{{\"description\":\"{refusal}\"}}}}");
+        json_response(refusal.status(), text)
+    }
+}
+
+impl<F, R> Answer for F
+where
+    F: Fn(Request) -> R + Send + Sync + 'static,
+    R: Future<Output = Response> + Send,
+{
+    fn answer(&self, request: Request) -> impl Future<Output = Response> + Send {
+        self(request)
+    }
+}
+
+/// A request that the server turned away or gave up before or instead of its route.
+/// The texts hold no character that JSON escapes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// 431.
+    #[error(
+        "the request line and header fields together are larger than {bytes_max} bytes; send fewer or shorter fields"
+    )]
+    HeadTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// 431.
+    #[error("the request has more than {count_max} header fields; send fewer")]
+    TooManyHeaders {
+        /// The limit.
+        count_max: usize,
+    },
+    /// 408.
+    #[error(
+        "the request was not answered within {timeout_ms} ms and was given up; ask for less or raise http_server.request_timeout_ms"
+    )]
+    TimedOut {
+        /// The limit.
+        timeout_ms: u128,
+    },
+    /// 503.
+    #[error("all {connections_max} connections are in use; try again later")]
+    TooManyConnections {
+        /// The limit.
+        connections_max: usize,
+    },
+    /// 500: our fault; the log has the request id.
+    #[error("the server failed while it answered; the log names this request by its x-request-id")]
+    Failed,
+}
+
+impl Refusal {
+    /// The status that tells this refusal.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::HeadTooLarge { .. } | Self::TooManyHeaders { .. } => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyConnections { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// A response with a JSON body.
+pub fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}

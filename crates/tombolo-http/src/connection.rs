@@ -1,0 +1,305 @@
+//! One connection from its first byte to its end: which HTTP it speaks, its requests, its watchdog.
+//! A request that answers at once costs no timer, no task and no allocation of this crate but its id.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{HeaderName, request};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval_at, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::activity::{Activity, InWork, QUIET_LOOKS, Watchdog};
+use crate::answer::{Answer, Refusal, Response};
+use crate::body::RequestBody;
+use crate::limits::Limits;
+use crate::metered::Metered;
+use crate::request::{Request, RequestId};
+
+/// Requests of one HTTP/2 connection in work at once; the client's next ones wait on its side.
+const STREAMS_MAX: u32 = 128;
+/// While the server drains, a connection without a request in work is looked at this often.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+/// How an HTTP/2 connection begins. No HTTP/1 method starts with `PRI`.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What all connections of one server share.
+pub(crate) struct Site<A> {
+    pub(crate) answer: A,
+    pub(crate) limits: Limits,
+    pub(crate) instance: u32,
+    pub(crate) requests: AtomicU64,
+}
+
+/// The order to stop, seen by each connection.
+pub(crate) type StopSignal = watch::Receiver<()>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl<A: Answer> Site<A> {
+    /// Serves a connection that speaks plain HTTP.
+    pub(crate) async fn serve_plain(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stop: StopSignal,
+    ) {
+        let mut stopped = stop.clone();
+        let protocol = tokio::select! {
+            biased;
+            _ = stopped.changed() => None,
+            protocol = sniff(&stream, self.limits.quiet_timeout) => protocol,
+        };
+        if let Some(protocol) = protocol {
+            self.serve(stream, peer, protocol, stop).await;
+        }
+    }
+
+    /// Serves a connection that begins with a TLS handshake.
+    pub(crate) async fn serve_tls(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stop: StopSignal,
+        acceptor: TlsAcceptor,
+    ) {
+        let mut stopped = stop.clone();
+        let accepted = tokio::select! {
+            biased;
+            _ = stopped.changed() => return,
+            accepted = timeout(self.limits.handshake_timeout, acceptor.accept(stream)) => accepted,
+        };
+        match accepted {
+            Ok(Ok(stream)) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let protocol = if is_http2 {
+                    Protocol::Http2
+                } else {
+                    Protocol::Http1
+                };
+                self.serve(stream, peer, protocol, stop).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
+        }
+    }
+
+    async fn serve<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        protocol: Protocol,
+        stop: StopSignal,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Arc::new(Activity::default());
+        let socket = Metered::new(stream, Arc::clone(&activity));
+        let look_every = self.limits.quiet_timeout / QUIET_LOOKS;
+        let head_wall = self.limits.header_bytes_max.saturating_mul(2);
+        let watch = Watch {
+            activity: Arc::clone(&activity),
+            look_every,
+            stop,
+        };
+        let service = service_fn(move |request| {
+            let in_work = activity.request();
+            Arc::clone(&self).handle(request, peer, in_work)
+        });
+        match protocol {
+            Protocol::Http1 => {
+                let mut builder = http1::Builder::new();
+                builder.header_read_timeout(None).max_header_size(head_wall);
+                let connection = builder.serve_connection(socket, service);
+                watch
+                    .drive(connection, |connection| connection.graceful_shutdown())
+                    .await;
+            }
+            Protocol::Http2 => {
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                builder.max_concurrent_streams(STREAMS_MAX);
+                builder.max_header_list_size(u32::try_from(head_wall).unwrap_or(u32::MAX));
+                let connection = builder.serve_connection(socket, service);
+                watch
+                    .drive(connection, |connection| connection.graceful_shutdown())
+                    .await;
+            }
+        }
+    }
+
+    async fn handle(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        peer: SocketAddr,
+        in_work: InWork,
+    ) -> Result<Response, Infallible> {
+        let count = self.requests.fetch_add(1, Relaxed);
+        let id = RequestId {
+            instance: self.instance,
+            count,
+        };
+        let (head, incoming) = request.into_parts();
+        let mut response = match self.check_head(&head) {
+            Ok(()) => {
+                let body = RequestBody::new(incoming, &head.headers, self.limits.body_bytes_max);
+                self.answer_in_time(Request {
+                    head,
+                    body,
+                    id,
+                    peer,
+                })
+                .await
+            }
+            Err(refusal) => self.answer.refuse(&refusal),
+        };
+        response.headers_mut().insert(REQUEST_ID, id.header_value());
+        drop(in_work);
+        Ok(response)
+    }
+
+    fn check_head(&self, head: &request::Parts) -> Result<(), Refusal> {
+        let count_max = self.limits.header_count_max;
+        if head.headers.len() > count_max {
+            return Err(Refusal::TooManyHeaders { count_max });
+        }
+        let bytes_max = self.limits.header_bytes_max;
+        if head_bytes(head) > bytes_max {
+            return Err(Refusal::HeadTooLarge { bytes_max });
+        }
+        Ok(())
+    }
+
+    async fn answer_in_time(&self, request: Request) -> Response {
+        let id = request.id;
+        let mut answer = pin!(caught(self.answer.answer(request)));
+        // Most answers are ready at the first poll; only the others pay for a timer.
+        let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        let outcome = match (first, self.limits.request_timeout) {
+            (Poll::Ready(outcome), _) => outcome,
+            (Poll::Pending, None) => answer.await,
+            (Poll::Pending, Some(limit)) => match timeout(limit, answer).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let timeout_ms = limit.as_millis();
+                    return self.answer.refuse(&Refusal::TimedOut { timeout_ms });
+                }
+            },
+        };
+        outcome.unwrap_or_else(|panic| {
+            let reason = panic_text(panic.as_ref());
+            tracing::error!(request_id = %id, reason, "the route panicked; this is a defect of the program");
+            self.answer.refuse(&Refusal::Failed)
+        })
+    }
+}
+
+/// Bytes of the request line and the header fields as HTTP/1 writes them.
+fn head_bytes(head: &request::Parts) -> usize {
+    const LINE_EXTRA: usize = "  HTTP/1.1\r\n".len();
+    const FIELD_EXTRA: usize = ": \r\n".len();
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let line = head.method.as_str().len() + target + LINE_EXTRA;
+    let fields = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_EXTRA);
+    line + fields.sum::<usize>()
+}
+
+/// Decides by the first segment; `None` closes the connection.
+async fn sniff(stream: &TcpStream, limit: Duration) -> Option<Protocol> {
+    let mut start = [0; HTTP2_PREFACE.len()];
+    let seen = timeout(limit, stream.peek(&mut start)).await.ok()?.ok()?;
+    let start = &start[..seen];
+    if start == HTTP2_PREFACE {
+        Some(Protocol::Http2)
+    } else if seen == 0 || start.starts_with(b"PRI") {
+        None
+    } else {
+        Some(Protocol::Http1)
+    }
+}
+
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
+    .await
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text")
+}
+
+/// Polls a connection, looks at it now and then, and tells it to finish when the server stops.
+struct Watch {
+    activity: Arc<Activity>,
+    look_every: Duration,
+    stop: StopSignal,
+}
+
+impl Watch {
+    async fn drive<C: Future>(self, connection: C, finish: fn(Pin<&mut C>)) {
+        let Self {
+            activity,
+            look_every,
+            mut stop,
+        } = self;
+        let mut connection = pin!(connection);
+        let mut stopped = pin!(async move { stop.changed().await });
+        let mut looks = interval_at(Instant::now() + look_every, look_every);
+        let mut watchdog = Watchdog::default();
+        let mut is_draining = false;
+        poll_fn(|context| {
+            if connection.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if !is_draining && stopped.as_mut().poll(context).is_ready() {
+                is_draining = true;
+                finish(connection.as_mut());
+                looks = interval_at(Instant::now() + DRAIN_LOOK, DRAIN_LOOK);
+                if connection.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
+            while looks.poll_tick(context).is_ready() {
+                if watchdog.finds_quiet(&activity) {
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}

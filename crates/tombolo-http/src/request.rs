@@ -1,0 +1,89 @@
+//! One request as a route sees it: its head, its id, where it came from and its unread body.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use http::{HeaderValue, Method, request};
+
+use crate::body::RequestBody;
+
+/// A request whose head is complete and within the limits; its body is still unread.
+#[derive(Debug)]
+pub struct Request {
+    /// Method, path, header fields, version.
+    pub head: request::Parts,
+    /// Unread until [`RequestBody::read`].
+    pub body: RequestBody,
+    /// Sent back as `x-request-id`.
+    pub id: RequestId,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+}
+
+impl Request {
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// The path without its query.
+    pub fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+}
+
+/// Names one request in answers and logs: the process's instance number and a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId {
+    pub(crate) instance: u32,
+    pub(crate) count: u64,
+}
+
+/// 8 digits of the instance, a dash, 12 digits of the count.
+const ID_BYTES: usize = 21;
+
+impl RequestId {
+    /// The id as a header value, without going through the formatter.
+    pub(crate) fn header_value(self) -> HeaderValue {
+        let text = self.text();
+        HeaderValue::from_bytes(&text)
+            .expect("invariant: hexadecimal digits and a dash are a legal value")
+    }
+
+    fn text(self) -> [u8; ID_BYTES] {
+        let mut text = [b'-'; ID_BYTES];
+        write_hex(&mut text[..8], u64::from(self.instance));
+        write_hex(&mut text[9..], self.count);
+        text
+    }
+}
+
+fn write_hex(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text()
+            .iter()
+            .try_for_each(|byte| fmt::Write::write_char(formatter, char::from(*byte)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_prints_as_instance_and_count() {
+        let id = RequestId {
+            instance: 0xabcd,
+            count: 0x2a,
+        };
+        assert_eq!(id.to_string(), "0000abcd-00000000002a");
+        assert_eq!(id.header_value(), "0000abcd-00000000002a");
+    }
+}

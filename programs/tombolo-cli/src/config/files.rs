@@ -1,0 +1,127 @@
+//! The second step of reading a configuration: everything in it that depends on this machine.
+//! Reads the file itself, finds the data directory and loads the certificate.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use tombolo_http::{Certificate, TlsError};
+
+use super::meaning::{Config, Directory, Encryption};
+use super::read::CONFIG_BYTES_MAX;
+use super::{ConfigError, Context, InsecureListen, parse};
+
+/// A configuration whose files exist and fit.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) config: Config,
+    pub(crate) data_directory: PathBuf,
+    /// `None`: plain HTTP, or no HTTP.
+    pub(crate) certificate: Option<Certificate>,
+}
+
+/// Why a configuration cannot be used. All are the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error("error: cannot read the configuration {}: {source}\n  = help: check the path given with -c and its permissions", path.display())]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("error: the configuration {} is not UTF-8 text\n  = help: save it as UTF-8", path.display())]
+    NotText { path: PathBuf },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("error: {file}: http_server.tls_config: {source}")]
+    Tls { file: String, source: TlsError },
+    #[error(
+        "error: {file}: database.persistence_dir.from_env: the environment variable {name} is not set\n  = help: set it to a directory, or write {{ path: ... }}"
+    )]
+    NoVariable { file: String, name: String },
+    #[error(
+        "error: {file}: database.persistence_dir: cannot tell where this executable is: {source}\n  = help: write {{ path: ... }}"
+    )]
+    NoExecutable {
+        file: String,
+        source: std::io::Error,
+    },
+}
+
+/// Reads and parses the file at `path`.
+///
+/// # Errors
+/// [`FileError`].
+pub(crate) fn load(path: &Path, insecure_listen: InsecureListen) -> Result<Config, FileError> {
+    let unreadable = |source| FileError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > CONFIG_BYTES_MAX as u64 {
+        let text = format!("it has {size} bytes, at most {CONFIG_BYTES_MAX} are read");
+        return Err(unreadable(std::io::Error::other(text)));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|_| FileError::NotText {
+        path: path.to_owned(),
+    })?;
+    let file = path.display().to_string();
+    Ok(parse(
+        &text,
+        Context {
+            file: &file,
+            insecure_listen,
+        },
+    )?)
+}
+
+/// Finds the data directory and checks the certificate. `now_unix_s` is the time in seconds since 1970.
+///
+/// # Errors
+/// [`FileError`].
+pub(crate) fn check_files(
+    config: Config,
+    path: &Path,
+    now_unix_s: i64,
+) -> Result<Checked, FileError> {
+    let file = path.display().to_string();
+    let base = path.parent().unwrap_or(Path::new(""));
+    let data_directory = data_directory(&config, base, &file)?;
+    let certificate = match config.http.as_ref().map(|http| &http.encryption) {
+        Some(Encryption::Tls { certificate, key }) => {
+            let loaded = Certificate::load(&base.join(certificate), &base.join(key), now_unix_s);
+            Some(loaded.map_err(|source| FileError::Tls { file, source })?)
+        }
+        _ => None,
+    };
+    Ok(Checked {
+        config,
+        data_directory,
+        certificate,
+    })
+}
+
+fn data_directory(config: &Config, base: &Path, file: &str) -> Result<PathBuf, FileError> {
+    let name = format!("tombolo_{}", config.database.id);
+    match &config.database.directory {
+        Directory::Path(path) => Ok(base.join(path)),
+        Directory::Temporary => {
+            Ok(std::env::temp_dir().join(format!("{name}_{}", std::process::id())))
+        }
+        Directory::FromEnvironment(variable) => {
+            let value: Option<OsString> =
+                std::env::var_os(variable).filter(|value| !value.is_empty());
+            let missing = || FileError::NoVariable {
+                file: file.to_owned(),
+                name: variable.clone(),
+            };
+            Ok(base.join(value.ok_or_else(missing)?))
+        }
+        Directory::NextToExecutable => {
+            let executable = std::env::current_exe().map_err(|source| FileError::NoExecutable {
+                file: file.to_owned(),
+                source,
+            })?;
+            Ok(executable.parent().unwrap_or(Path::new("")).join(name))
+        }
+    }
+}

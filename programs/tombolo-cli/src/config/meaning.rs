@@ -1,0 +1,124 @@
+//! The configuration as it is meant: a value of these types has been checked and needs no second look.
+//! Paths are still as typed, relative to nothing; `files` looks at the disk.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::api_key::KeyHash;
+
+/// One node.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) database: Database,
+    /// `None`: the node serves no HTTP.
+    pub(crate) http: Option<Http>,
+    pub(crate) logging: Logging,
+    /// What the operator should know and need not mend.
+    pub(crate) notices: Vec<String>,
+}
+
+/// The local replica.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) id: String,
+    pub(crate) device_name: String,
+    pub(crate) directory: Directory,
+}
+
+/// A directory by the ways in which it can be named.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Directory {
+    /// Beside the executable.
+    NextToExecutable,
+    /// Thrown away with the machine's temporary files.
+    Temporary,
+    /// Absolute, or relative to the configuration file.
+    Path(PathBuf),
+    /// The value of this environment variable.
+    FromEnvironment(String),
+}
+
+/// The edge server.
+#[derive(Debug)]
+pub(crate) struct Http {
+    /// `host:port`.
+    pub(crate) listen_address: String,
+    pub(crate) encryption: Encryption,
+    pub(crate) api: Api,
+    pub(crate) clients: Clients,
+    /// `None`: no limit.
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) connections_max: usize,
+}
+
+/// What clients speak.
+#[derive(Debug)]
+pub(crate) enum Encryption {
+    /// `dev_mode`.
+    Plain,
+    /// PEM files.
+    Tls { certificate: PathBuf, key: PathBuf },
+}
+
+/// Which routes exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Api {
+    /// Bytes that a body of `/execute` may have; `None`: the route does not exist.
+    pub(crate) execute_body_bytes_max: Option<usize>,
+    pub(crate) health: bool,
+}
+
+/// Who may use the routes.
+#[derive(Debug)]
+pub(crate) enum Clients {
+    /// `auth: dev_mode`.
+    Anyone,
+    /// Holders of these keys.
+    Known(Vec<Identity>),
+}
+
+/// One client.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// For the audit log; the YAML key unless `id` says otherwise.
+    pub(crate) audit_id: String,
+    pub(crate) hash: KeyHash,
+    pub(crate) permission: Permission,
+}
+
+/// What an identity may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permission {
+    /// No permission set was named.
+    Nothing,
+    /// `full`.
+    Full,
+}
+
+/// Where messages go and from which level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Logging {
+    /// Of the database (`ditto_sdk`), written to standard error as documented.
+    pub(crate) database: Level,
+    /// Of the server.
+    pub(crate) server: Level,
+    /// `None`: the server writes no log to the console.
+    pub(crate) console: Option<Console>,
+}
+
+/// The documented levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Error,
+    Warning,
+    Info,
+    Debug,
+    Verbose,
+}
+
+/// The two streams of a console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Console {
+    StandardOut,
+    StandardError,
+}

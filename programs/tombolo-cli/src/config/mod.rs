@@ -1,0 +1,39 @@
+//! The configuration file: what was typed (`raw`), what is meant (`meaning`), and the way between.
+//! `parse` does no I/O and never panics; whatever the program cannot do yet is refused by name, never ignored.
+
+mod files;
+mod meaning;
+mod problem;
+mod raw;
+mod read;
+mod resolve;
+mod resolve_auth;
+mod resolve_database;
+mod resolve_http;
+
+pub(crate) use files::{Checked, FileError, check_files, load};
+pub(crate) use meaning::{
+    Api, Clients, Config, Console, Http, Identity, Level, Logging, Permission,
+};
+pub(crate) use problem::ConfigError;
+pub(crate) use resolve::InsecureListen;
+
+/// What `parse` must know besides the text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    /// How the operator called the file; only for messages.
+    pub(crate) file: &'a str,
+    /// Whether development modes may listen beyond this machine.
+    pub(crate) insecure_listen: InsecureListen,
+}
+
+/// From text to meaning, or every problem that was found.
+///
+/// # Errors
+/// [`ConfigError`] with file, line, column, key path and remedy of each problem.
+pub(crate) fn parse(text: &str, context: Context<'_>) -> Result<Config, ConfigError> {
+    let raw =
+        read::read(text).map_err(|problem| ConfigError::new(context.file, text, vec![problem]))?;
+    resolve::resolve(raw, context.insecure_listen)
+        .map_err(|problems| ConfigError::new(context.file, text, problems))
+}

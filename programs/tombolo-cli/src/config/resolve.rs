@@ -1,0 +1,229 @@
+//! From what was typed to what is meant. Every refusal is collected, so that one run tells all of them.
+//! A feature that is not built yet is refused by name when it is asked for; `false` and `null` always pass.
+
+use serde_saphyr::{Location, Spanned};
+
+use super::meaning::{Config, Console, Level, Logging};
+use super::problem::Problem;
+use super::raw::{Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, WordOr};
+use super::{resolve_database, resolve_http};
+
+/// Whether `dev_mode` may listen on an address that other machines reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InsecureListen {
+    /// The default.
+    Refused,
+    /// `--allow-insecure-listen`.
+    Allowed,
+}
+
+/// Collects what is wrong and what is worth saying.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    problems: Vec<Problem>,
+    notices: Vec<String>,
+}
+
+impl Findings {
+    pub(super) fn refuse(
+        &mut self,
+        path: impl Into<String>,
+        place: Location,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.problems.push(Problem::new(path, place, what, remedy));
+    }
+
+    pub(super) fn notice(&mut self, text: impl Into<String>) {
+        self.notices.push(text.into());
+    }
+
+    pub(super) fn not_built(&mut self, path: &str, place: Location) {
+        self.refuse(
+            path,
+            place,
+            "is not built yet",
+            "remove it or set it to null",
+        );
+    }
+
+    /// Refuses a feature that is asked for and not built.
+    pub(super) fn expect_off(&mut self, path: &str, value: Option<&Spanned<Anything>>) {
+        if let Some(value) = value
+            && value.value == Anything::Asked
+        {
+            self.not_built(path, value.referenced);
+        }
+    }
+
+    /// The same for a switch.
+    pub(super) fn expect_false(&mut self, path: &str, value: Option<&Spanned<bool>>) {
+        if let Some(value) = value
+            && value.value
+        {
+            self.not_built(path, value.referenced);
+        }
+    }
+
+    /// The same for a list.
+    pub(super) fn expect_empty(&mut self, path: &str, value: Placed<Setting<Vec<Anything>>>) {
+        if let Some(list) = self.section(path, value)
+            && !list.value.is_empty()
+        {
+            self.not_built(path, list.referenced);
+        }
+    }
+
+    /// A section that may be switched off; `true` says nothing and is refused.
+    pub(super) fn section<T>(
+        &mut self,
+        path: &str,
+        value: Placed<Setting<T>>,
+    ) -> Option<Spanned<T>> {
+        let Spanned {
+            value,
+            referenced,
+            defined,
+        } = value?;
+        match value {
+            Setting::Given(value) => Some(Spanned {
+                value,
+                referenced,
+                defined,
+            }),
+            Setting::Bool(false) => None,
+            Setting::Bool(true) => {
+                let remedy = "write the values it should have, or set it to null";
+                self.refuse(
+                    path,
+                    referenced,
+                    "is set to true, but it is not a switch",
+                    remedy,
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Checks everything and gives each value its meaning.
+pub(super) fn resolve(raw: RawConfig, insecure: InsecureListen) -> Result<Config, Vec<Problem>> {
+    let mut findings = Findings::default();
+    findings.expect_off("grpc_server", raw.grpc_server.as_ref());
+    findings.expect_off("identity_service", raw.identity_service.as_ref());
+    findings.expect_off("metrics", raw.metrics.as_ref());
+    storage(raw.storage, &mut findings);
+    let logging = logging(raw.logging, &mut findings);
+    let database = resolve_database::database(raw.database.value, &mut findings);
+    let http = resolve_http::http(raw.http_server, raw.auth, insecure, &mut findings);
+    let Findings { problems, notices } = findings;
+    match database {
+        Some(database) if problems.is_empty() => Ok(Config {
+            database,
+            http,
+            logging,
+            notices,
+        }),
+        _ => Err(problems),
+    }
+}
+
+fn storage(raw: Placed<Setting<WordOr<Anything>>>, findings: &mut Findings) {
+    match findings.section("storage", raw) {
+        None => {}
+        Some(Spanned {
+            value: WordOr::Word(word),
+            ..
+        }) if word == "embedded" => {}
+        Some(Spanned {
+            value: WordOr::Word(_),
+            referenced,
+            ..
+        }) => {
+            findings.refuse(
+                "storage",
+                referenced,
+                "names no storage that exists",
+                "write embedded, or remove it",
+            );
+        }
+        Some(Spanned {
+            value: WordOr::Given(_),
+            referenced,
+            ..
+        }) => {
+            findings.refuse(
+                "storage",
+                referenced,
+                "any storage but embedded is not built yet",
+                "write embedded, or remove it",
+            );
+        }
+    }
+}
+
+fn logging(raw: Placed<Setting<RawLogging>>, findings: &mut Findings) -> Logging {
+    let mut logging = Logging {
+        database: Level::Warning,
+        server: Level::Warning,
+        console: Some(Console::StandardError),
+    };
+    let Some(Spanned { value: raw, .. }) = findings.section("logging", raw) else {
+        return logging;
+    };
+    if let Some(level) = level("logging.ditto_sdk", raw.ditto_sdk, findings) {
+        logging.database = level;
+    }
+    if let Some(raw) = findings.section("logging.edge_server", raw.edge_server) {
+        edge_logging(raw.value, &mut logging, findings);
+    }
+    logging
+}
+
+fn edge_logging(raw: RawEdgeLogging, logging: &mut Logging, findings: &mut Findings) {
+    findings.expect_off(
+        "logging.edge_server.rotating_logs",
+        raw.rotating_logs.as_ref(),
+    );
+    findings.expect_off("logging.edge_server.audit_logs", raw.audit_logs.as_ref());
+    if let Some(level) = level("logging.edge_server.level", raw.level, findings) {
+        logging.server = level;
+    }
+    let Some(console) = raw.console_logs else {
+        return;
+    };
+    logging.console = match &console.value {
+        Setting::Given(word) if word == "std_out" => Some(Console::StandardOut),
+        Setting::Given(word) if word == "std_err" => Some(Console::StandardError),
+        Setting::Given(word) if word == "off" => None,
+        Setting::Bool(false) => None,
+        _ => {
+            let path = "logging.edge_server.console_logs";
+            findings.refuse(
+                path,
+                console.referenced,
+                "names no console",
+                "write std_out, std_err or off",
+            );
+            None
+        }
+    };
+}
+
+fn level(path: &str, raw: Placed<String>, findings: &mut Findings) -> Option<Level> {
+    let raw = raw?;
+    let level = match raw.value.as_str() {
+        "error" => Level::Error,
+        "warning" => Level::Warning,
+        "info" => Level::Info,
+        "debug" => Level::Debug,
+        "verbose" => Level::Verbose,
+        _ => {
+            let remedy = "write error, warning, info, debug or verbose";
+            findings.refuse(path, raw.referenced, "names no log level", remedy);
+            return None;
+        }
+    };
+    Some(level)
+}

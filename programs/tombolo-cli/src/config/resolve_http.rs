@@ -1,0 +1,258 @@
+//! The section `http_server`: where to listen, for whom, and which routes exist.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_saphyr::{Location, Spanned};
+use tombolo_http::Limits;
+
+use super::meaning::{Api, Clients, Encryption, Http};
+use super::raw::{
+    Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, RawTls, Setting, WordOr,
+};
+use super::resolve::{Findings, InsecureListen};
+use super::resolve_auth;
+
+/// Default of `http_api.execute.max_body_size_mb`.
+const EXECUTE_BODY_MB: u64 = 2;
+/// Largest value it may have: a body is held in memory.
+const EXECUTE_BODY_MB_MAX: u64 = 64;
+const BYTES_PER_MB: usize = 1024 * 1024;
+/// Largest value of `max_connections`.
+const CONNECTIONS_MAX: u64 = 1_000_000;
+
+/// Routes that `http_api: true` will mean once they are built.
+const ROUTES_NOT_BUILT: [&str; 4] = [
+    "attachments_upload",
+    "attachments_download",
+    "presence",
+    "logs",
+];
+
+pub(super) fn http(
+    raw: Placed<Setting<RawHttpServer>>,
+    raw_auth: Placed<Setting<WordOr<RawAuth>>>,
+    insecure: InsecureListen,
+    findings: &mut Findings,
+) -> Option<Http> {
+    let auth = resolve_auth::clients(raw_auth, findings);
+    let Some(Spanned {
+        value: raw,
+        referenced: place,
+        ..
+    }) = findings.section("http_server", raw)
+    else {
+        findings.notice("http: off (http_server is omitted)");
+        return None;
+    };
+    findings.expect_off("http_server.throttling", raw.throttling.as_ref());
+    findings.expect_false("http_server.serve_docs", raw.serve_docs.as_ref());
+    let host = host_of(&raw.listen_addr, findings);
+    let encryption = encryption(raw.tls_config.value, raw.tls_config.referenced, findings);
+    let api = Api {
+        execute_body_bytes_max: execute(raw.http_api, findings),
+        health: raw.enable_healthcheck.is_some_and(|switch| switch.value),
+    };
+    let clients = auth.unwrap_or_else(|| {
+        let remedy =
+            "add auth with identities and permission_sets, or auth: dev_mode on a loopback address";
+        findings.refuse(
+            "auth",
+            place,
+            "is missing, so nobody could use http_server",
+            remedy,
+        );
+        Clients::Anyone
+    });
+    if host.is_some_and(|host| !is_loopback(&host)) && insecure == InsecureListen::Refused {
+        refuse_insecure(
+            raw.listen_addr.referenced,
+            encryption.as_ref(),
+            &clients,
+            findings,
+        );
+    }
+    Some(Http {
+        listen_address: raw.listen_addr.value,
+        encryption: encryption?,
+        api,
+        clients,
+        request_timeout: request_timeout(raw.request_timeout_ms, findings),
+        connections_max: connections_max(raw.max_connections, findings),
+    })
+}
+
+/// The host of `host:port`, brackets removed.
+fn host_of(raw: &Spanned<String>, findings: &mut Findings) -> Option<String> {
+    let parts = raw.value.rsplit_once(':');
+    let parts = parts.filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let host = parts
+        .map(|(host, _)| host)
+        .and_then(|host| match host.strip_prefix('[') {
+            Some(inside) => inside
+                .strip_suffix(']')
+                .filter(|inside| inside.parse::<std::net::Ipv6Addr>().is_ok()),
+            None => Some(host).filter(|host| !host.contains([':', '/', ' '])),
+        });
+    if host.is_none() {
+        let remedy = "write host:port, for example 127.0.0.1:8080, localhost:8080 or [::1]:8080";
+        findings.refuse(
+            "http_server.listen_addr",
+            raw.referenced,
+            "is not an address with a port",
+            remedy,
+        );
+    }
+    host.map(str::to_owned)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn encryption(raw: WordOr<RawTls>, place: Location, findings: &mut Findings) -> Option<Encryption> {
+    match raw {
+        WordOr::Given(RawTls { cert, key }) => Some(Encryption::Tls {
+            certificate: cert.value.into(),
+            key: key.value.into(),
+        }),
+        WordOr::Word(word) if word == "dev_mode" => Some(Encryption::Plain),
+        WordOr::Word(_) => {
+            let remedy = "write dev_mode for plain HTTP, or { cert: ..., key: ... }";
+            findings.refuse(
+                "http_server.tls_config",
+                place,
+                "is neither dev_mode nor a certificate",
+                remedy,
+            );
+            None
+        }
+    }
+}
+
+fn refuse_insecure(
+    place: Location,
+    encryption: Option<&Encryption>,
+    clients: &Clients,
+    findings: &mut Findings,
+) {
+    const REMEDY: &str = "listen on 127.0.0.1, or start with --allow-insecure-listen if the network around it is trusted";
+    if matches!(encryption, Some(Encryption::Plain)) {
+        let what = "other machines reach this address, but tls_config: dev_mode sends every key and document unencrypted";
+        findings.refuse(
+            "http_server.listen_addr",
+            place,
+            what,
+            format!("set tls_config to a cert and key; or {REMEDY}"),
+        );
+    }
+    if matches!(clients, Clients::Anyone) {
+        let what = "other machines reach this address, but auth: dev_mode lets anyone read and write everything";
+        findings.refuse(
+            "http_server.listen_addr",
+            place,
+            what,
+            format!("set auth to identities with API keys; or {REMEDY}"),
+        );
+    }
+}
+
+/// The size limit of `/execute`, or `None` if the route is off.
+fn execute(raw: Spanned<Setting<RawHttpApi>>, findings: &mut Findings) -> Option<usize> {
+    let raw = match raw.value {
+        Setting::Bool(false) => return None,
+        Setting::Bool(true) => {
+            let missing = ROUTES_NOT_BUILT.join(", ");
+            findings.notice(format!(
+                "http_api: true turns on execute; {missing} are not built yet"
+            ));
+            return megabytes(EXECUTE_BODY_MB);
+        }
+        Setting::Given(raw) => raw,
+    };
+    let others = [
+        raw.attachments_upload,
+        raw.attachments_download,
+        raw.presence,
+        raw.logs,
+    ];
+    for (name, raw) in ROUTES_NOT_BUILT.iter().zip(others) {
+        expect_route_off(&format!("http_server.http_api.{name}"), raw, findings);
+    }
+    let Spanned { value, .. } = raw.execute?;
+    match value {
+        Setting::Bool(false) => None,
+        Setting::Bool(true) => megabytes(EXECUTE_BODY_MB),
+        Setting::Given(RawEndpoint {
+            enabled,
+            max_body_size_mb,
+        }) => {
+            let size = body_size(max_body_size_mb, findings);
+            size.filter(|_| enabled.is_none_or(|switch| switch.value))
+        }
+    }
+}
+
+fn expect_route_off(path: &str, raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) {
+    let Some(raw) = raw else { return };
+    let is_asked = match &raw.value {
+        Setting::Bool(switch) => *switch,
+        Setting::Given(RawEndpoint { enabled, .. }) => {
+            enabled.as_ref().is_none_or(|switch| switch.value)
+        }
+    };
+    if is_asked {
+        findings.not_built(path, raw.referenced);
+    }
+}
+
+fn body_size(raw: Placed<u64>, findings: &mut Findings) -> Option<usize> {
+    let Some(raw) = raw else {
+        return megabytes(EXECUTE_BODY_MB);
+    };
+    if (1..=EXECUTE_BODY_MB_MAX).contains(&raw.value) {
+        return megabytes(raw.value);
+    }
+    let path = "http_server.http_api.execute.max_body_size_mb";
+    findings.refuse(
+        path,
+        raw.referenced,
+        "is out of range",
+        format!("write a number from 1 to {EXECUTE_BODY_MB_MAX}"),
+    );
+    None
+}
+
+fn megabytes(count: u64) -> Option<usize> {
+    usize::try_from(count).ok()?.checked_mul(BYTES_PER_MB)
+}
+
+fn request_timeout(raw: Placed<u64>, findings: &mut Findings) -> Option<Duration> {
+    match raw.map(|raw| raw.value) {
+        None => Some(Limits::REQUEST_TIMEOUT),
+        Some(0) => {
+            findings.notice("request_timeout_ms: 0 lets a request wait for ever");
+            None
+        }
+        Some(timeout_ms) => Some(Duration::from_millis(timeout_ms)),
+    }
+}
+
+fn connections_max(raw: Placed<u64>, findings: &mut Findings) -> usize {
+    let Some(raw) = raw else {
+        return Limits::CONNECTIONS_MAX;
+    };
+    if let Ok(count) = usize::try_from(raw.value)
+        && (1..=CONNECTIONS_MAX).contains(&raw.value)
+    {
+        return count;
+    }
+    let remedy = format!("write a number from 1 to {CONNECTIONS_MAX}");
+    findings.refuse(
+        "http_server.max_connections",
+        raw.referenced,
+        "is out of range",
+        remedy,
+    );
+    Limits::CONNECTIONS_MAX
+}

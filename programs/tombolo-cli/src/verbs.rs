@@ -1,0 +1,101 @@
+//! Each verb of the command line: what it prints and how it exits.
+//! Standard output carries results, standard error everything else.
+
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::api_key::{GeneratedKey, HashError, KeyHash};
+use crate::cli::{ApiKeyVerb, Command, ConfigFile, ConfigVerb, Verb};
+use crate::config::{self, Checked, FileError, InsecureListen};
+use crate::run::{self, RunError};
+
+/// Why a verb failed; its text is for the operator.
+#[derive(Debug, thiserror::Error)]
+enum VerbError {
+    #[error(transparent)]
+    Config(#[from] FileError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(
+        "error: the system gave no randomness: {0}\n  = help: try again; on a machine that just started, wait a little"
+    )]
+    NoRandomness(getrandom::Error),
+    #[error("error: cannot make the hash: {0}")]
+    NoHash(HashError),
+    #[error(
+        "error: --hash {0}\n  = help: pass the Secure Public Hash printed by: tombolo api-key generate"
+    )]
+    BadHash(HashError),
+    #[error("error: cannot write to standard output: {0}")]
+    NoOutput(#[from] std::io::Error),
+}
+
+pub(crate) fn perform(command: Command) -> ExitCode {
+    let outcome = match command.verb {
+        Verb::Run(file) => start(&file),
+        Verb::Config(ConfigVerb::Validate(file)) => validate(&file),
+        Verb::ApiKey(ApiKeyVerb::Generate) => generate_key(),
+        Verb::ApiKey(ApiKeyVerb::Validate { key, hash }) => validate_key(&key, &hash),
+    };
+    outcome.unwrap_or_else(|error| {
+        // Nothing is left to tell if standard error is closed too.
+        let _ = writeln!(stderr(), "{error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn start(file: &ConfigFile) -> Result<ExitCode, VerbError> {
+    run::run(read(file)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn validate(file: &ConfigFile) -> Result<ExitCode, VerbError> {
+    let checked = read(file)?;
+    for notice in &checked.config.notices {
+        writeln!(stderr(), "note: {notice}")?;
+    }
+    writeln!(stdout(), "{} is valid", file.path.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &ConfigFile) -> Result<Checked, FileError> {
+    let insecure = if file.allow_insecure_listen {
+        InsecureListen::Allowed
+    } else {
+        InsecureListen::Refused
+    };
+    let config = config::load(&file.path, insecure)?;
+    config::check_files(config, &file.path, now_unix_s())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outermost door: a certificate is checked against the machine's clock"
+)]
+fn now_unix_s() -> i64 {
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn generate_key() -> Result<ExitCode, VerbError> {
+    let (mut key, mut salt) = ([0; 32], [0; 16]);
+    getrandom::fill(&mut key).map_err(VerbError::NoRandomness)?;
+    getrandom::fill(&mut salt).map_err(VerbError::NoRandomness)?;
+    let made = GeneratedKey::from_randomness(key, salt).map_err(VerbError::NoHash)?;
+    writeln!(stdout(), "Generated Private Key: {}", made.private_key)?;
+    writeln!(stdout(), "Secure Public Hash: {}", made.public_hash)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn validate_key(key: &str, hash: &str) -> Result<ExitCode, VerbError> {
+    let hash = KeyHash::parse(hash).map_err(VerbError::BadHash)?;
+    if crate::api_key::looks_like_key(key) && hash.matches(key) {
+        writeln!(stdout(), "Key is valid")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(stdout(), "Key is not valid")?;
+    Ok(ExitCode::FAILURE)
+}
