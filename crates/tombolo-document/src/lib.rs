@@ -6,22 +6,40 @@
 //! the bytes that this crate reads and writes.
 
 pub mod actor;
+mod bytes;
 pub mod clock;
+mod decode;
+pub mod edit;
+mod encode;
+mod grave;
 pub mod id;
+pub mod initial;
 pub mod json;
+mod layout;
+mod marks;
+pub mod merge;
+mod normal;
 pub mod order;
+mod pen;
+pub mod raw;
 pub mod schema;
 pub mod stamp;
+mod tree;
 pub mod value;
 pub mod version;
+pub mod view;
 
 #[cfg(test)]
 mod testing;
 
 pub use actor::{Actor, Dot, SiteId};
+pub use bytes::DecodeError;
 pub use clock::{ClockError, HybridClock};
+pub use edit::{Edit, EditError};
 pub use id::{DocumentId, IdError};
+pub use merge::{MergeError, Merged};
 pub use schema::{Field, Kind, Schema, Undeclared};
 pub use stamp::Stamp;
 pub use value::{Object, Value};
 pub use version::{MAX_ACTORS, VersionVector};
+pub use view::{DocumentView, FieldView, Lens, MapView};

@@ -54,6 +54,12 @@ impl VersionVector {
         self.get(&dot.actor).is_some_and(|seen| seen >= dot.stamp)
     }
 
+    /// The greatest stamp that it covers.
+    #[must_use]
+    pub fn newest(&self) -> Option<Stamp> {
+        self.entries.iter().map(|(_, stamp)| *stamp).max()
+    }
+
     /// Whether everything that `other` covers is covered here.
     #[must_use]
     pub fn dominates(&self, other: &Self) -> bool {
@@ -61,6 +67,12 @@ impl VersionVector {
             .entries
             .iter()
             .all(|&(actor, stamp)| self.covers(&Dot::new(actor, stamp)))
+    }
+
+    /// Adds an entry behind the last one; the caller has checked the order.
+    pub(crate) fn push(&mut self, actor: Actor, stamp: Stamp) {
+        debug_assert!(self.entries.last().is_none_or(|(last, _)| *last < actor));
+        self.entries.push((actor, stamp));
     }
 
     /// Covers the commit and all before it of the same actor.
@@ -71,10 +83,30 @@ impl VersionVector {
         }
     }
 
+    /// Puts another stamp in an actor's entry.
+    pub(crate) fn replace(&mut self, actor: &Actor, stamp: Stamp) {
+        if let Ok(at) = self.position(actor) {
+            self.entries[at].1 = stamp;
+        }
+    }
+
     /// Covers what either covers.
     pub fn join(&mut self, other: &Self) {
         for &(actor, stamp) in &other.entries {
             self.add(Dot::new(actor, stamp));
+        }
+    }
+
+    /// The part of `other` that speaks of the actors covered here, and claims
+    /// no more of them than is seen here.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        let common = self.entries.iter().filter_map(|&(actor, stamp)| {
+            let theirs = other.get(&actor)?;
+            Some((actor, stamp.min(theirs)))
+        });
+        Self {
+            entries: common.collect(),
         }
     }
 
