@@ -5,12 +5,30 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::load::{Load, MARK, Numbering};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::load::{self, Load, MARK, Numbering};
 use super::postgres::Cluster;
 use super::report::Phase;
 use crate::error::BenchError;
 use crate::machine;
 use crate::order::order;
+
+/// A node without encryption and without keys, so that all contenders do the same work.
+const CONFIGURATION: &str = r#"
+database:
+  db_id: "00000000-0000-4000-0000-000000000000"
+  device_name: "bench"
+  persistence_dir: { path: "./data" }
+http_server:
+  listen_addr: "127.0.0.1:0"
+  tls_config: dev_mode
+  http_api: true
+auth: dev_mode
+logging:
+  edge_server: { level: warning, console_logs: std_err }
+"#;
 
 /// A running contender.
 pub(super) struct Contender {
@@ -22,11 +40,15 @@ pub(super) struct Contender {
     inserted: u64,
 }
 
-/// What is behind the HTTP stack.
+/// What is behind the HTTP stack, and with it whatever must live as long as the server.
 enum Kind {
     Null,
     Postgres(Cluster),
+    Tombolo { _directory: TempDir },
 }
+
+/// The line of a started node that names its address.
+const LISTENING: &str = "listening on http://";
 
 /// A child process that ends with its owner.
 struct Process(Child);
@@ -53,7 +75,10 @@ impl Contender {
                     Kind::Postgres(cluster),
                 )
             }
-            _ => Err(BenchError::Usage("contenders are null and postgres")),
+            "tombolo" => Self::start_tombolo(),
+            _ => Err(BenchError::Usage(
+                "contenders are null, postgres and tombolo",
+            )),
         }
     }
 
@@ -69,6 +94,44 @@ impl Contender {
         let address = line.ok_or_else(|| start_error(name, "it ended before it listened"))?;
         Ok(Self {
             name,
+            address,
+            kind,
+            process,
+            inserted: 0,
+        })
+    }
+
+    /// Starts the binary that was built beside this one, with a directory of its own and the documented defaults.
+    fn start_tombolo() -> Result<Self, BenchError> {
+        let failed = |error: std::io::Error| start_error("tombolo", &error.to_string());
+        let directory = tempfile::tempdir().map_err(failed)?;
+        let configuration = directory.path().join("node.yaml");
+        std::fs::write(&configuration, CONFIGURATION).map_err(failed)?;
+        let program = std::env::current_exe()
+            .map_err(failed)?
+            .with_file_name("tombolo");
+        let mut child = spawn(
+            Command::new(program)
+                .args(["run", "-c"])
+                .arg(&configuration)
+                .stderr(Stdio::piped()),
+        )?;
+        let output = child.stderr.take().map(BufReader::new);
+        let process = Process(child);
+        let mut lines = output
+            .into_iter()
+            .flat_map(BufRead::lines)
+            .map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));
+        let address =
+            address.ok_or_else(|| start_error("tombolo", "it ended before it listened"))?;
+        // Whatever the node still says is read and dropped, so that it never waits for us.
+        std::thread::spawn(move || lines.count());
+        let kind = Kind::Tombolo {
+            _directory: directory,
+        };
+        Ok(Self {
+            name: "tombolo",
             address,
             kind,
             process,
@@ -142,9 +205,19 @@ impl Contender {
     fn cpu_us(&self) -> u64 {
         let behind = match &self.kind {
             Kind::Postgres(cluster) => machine::cpu_us(cluster.process_id()),
-            Kind::Null => 0,
+            Kind::Null | Kind::Tombolo { .. } => 0,
         };
         machine::cpu_us(self.process.0.id()) + behind
+    }
+
+    async fn count_tombolo(&self) -> Result<u64, BenchError> {
+        let body = r#"{"statement":"SELECT COUNT(*) AS count FROM orders"}"#;
+        let answer = load::ask(self.name, &self.address, "POST /execute", body).await?;
+        let detail = || String::from_utf8_lossy(&answer).into_owned();
+        count_in(&answer).ok_or_else(|| BenchError::Wrong {
+            contender: self.name,
+            detail: detail(),
+        })
     }
 
     /// Checks that every acknowledged document is there.
@@ -152,6 +225,7 @@ impl Contender {
         let found = match &self.kind {
             Kind::Null => self.inserted,
             Kind::Postgres(cluster) => cluster.count().await?,
+            Kind::Tombolo { .. } => self.count_tombolo().await?,
         };
         let detail = format!("{} documents acknowledged, {found} found", self.inserted);
         if found == self.inserted {
@@ -163,6 +237,11 @@ impl Contender {
             })
         }
     }
+}
+
+fn count_in(answer: &[u8]) -> Option<u64> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    answer["items"][0]["count"].as_u64()
 }
 
 fn spawn(command: &mut Command) -> Result<Child, BenchError> {

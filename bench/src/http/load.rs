@@ -101,12 +101,7 @@ impl Load {
         };
         let mut stream = TcpStream::connect(&self.address).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        let template = Template::new(&format!(
-            "{} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{}",
-            self.target,
-            self.body.len(),
-            self.body
-        ));
+        let template = Template::new(&request(self.target, &self.body));
         let (mut latencies, mut request, mut answer) = (Vec::new(), Vec::new(), Vec::new());
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         while watch.elapsed() < duration {
@@ -164,6 +159,33 @@ impl Load {
             detail,
         }
     }
+}
+
+/// Asks once on a connection of its own and returns the body of the answer.
+pub(super) async fn ask(
+    contender: &'static str,
+    address: &str,
+    target: &str,
+    body: &str,
+) -> Result<Vec<u8>, BenchError> {
+    let failed = |source| BenchError::Connection { contender, source };
+    let mut stream = TcpStream::connect(address).await.map_err(failed)?;
+    stream
+        .write_all(request(target, body).as_bytes())
+        .await
+        .map_err(failed)?;
+    let mut answer = Vec::new();
+    let body_at = read_answer(&mut stream, &mut answer)
+        .await
+        .map_err(failed)?;
+    Ok(answer.split_off(body_at))
+}
+
+fn request(target: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{target} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// Reads one answer into `answer` and returns where its body starts.
