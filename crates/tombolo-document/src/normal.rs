@@ -118,23 +118,35 @@ impl Scope<'_> {
         drop_past_epochs(counter, self.commits);
     }
 
-    /// A removal under another that saw and came after all that it did adds
-    /// nothing.
+    /// A removal keeps what the removals around it do not do already: those of
+    /// its commits that they had not seen, and what it covers beyond them.
     fn drop_subsumed(&self, node: &mut Node<'_>) {
         let Some(removals) = &mut node.removals else {
             return;
         };
-        for slot in removals.iter_mut() {
-            let subsumed = slot.as_ref().is_some_and(|own| {
-                self.active.iter().any(|outer| {
-                    outer.vector.dominates(&own.vector)
-                        && self.stamp_of(outer) >= self.stamp_of(own)
-                })
-            });
-            if subsumed {
-                *slot = None;
-            }
+        if self.active.is_empty() {
+            return;
         }
+        for slot in removals.iter_mut() {
+            *slot = slot.take().and_then(|own| self.beyond_active(own));
+        }
+    }
+
+    fn beyond_active(&self, own: Arc<Removal>) -> Option<Arc<Removal>> {
+        let is_new = |dot: &CommitIndex| {
+            let part_of_outer = self.active.iter().any(|outer| outer.dots.contains(dot));
+            !part_of_outer && !self.covers(*dot)
+        };
+        let dots: Dots = own.dots.iter().copied().filter(is_new).collect();
+        if dots.is_empty() {
+            return None;
+        }
+        let outer = |dot: &Dot| self.active.iter().any(|outer| outer.vector.covers(dot));
+        let vector = own.vector.without(outer);
+        if dots == own.dots && vector == own.vector {
+            return Some(own);
+        }
+        Some(Arc::new(Removal { dots, vector }))
     }
 
     fn stamp_of(&self, removal: &Removal) -> Option<crate::stamp::Stamp> {

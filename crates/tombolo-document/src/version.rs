@@ -97,6 +97,17 @@ impl VersionVector {
         }
     }
 
+    /// The entries that `drop` does not pick.
+    pub(crate) fn without(&self, drop: impl Fn(&Dot) -> bool) -> Self {
+        let kept = self
+            .entries
+            .iter()
+            .filter(|(actor, stamp)| !drop(&Dot::new(*actor, *stamp)));
+        Self {
+            entries: kept.copied().collect(),
+        }
+    }
+
     /// The part of `other` that speaks of the actors covered here, and claims
     /// no more of them than is seen here.
     #[must_use]
