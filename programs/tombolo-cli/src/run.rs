@@ -2,15 +2,17 @@
 //! The steps stand in order; each one's failure is an error of its own.
 
 use std::io::{Write, stderr};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tombolo_document::Object;
 use tombolo_http::{
     Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
 };
 
 use crate::config::{Checked, Http};
-use crate::edge::Edge;
+use crate::edge::{Edge, ExecutePermit, Executed, Failure, Node, Settings};
 use crate::logs;
 
 /// Why the node did not start.
@@ -41,17 +43,25 @@ pub(crate) fn run(checked: Checked) -> Result<(), RunError> {
 async fn serve(checked: Checked) -> Result<(), RunError> {
     let Checked {
         config,
+        data_directory,
         certificate,
-        ..
     } = checked;
     let mut signals = Signals::watch().map_err(RunError::NoSignals)?;
+    say(&format!(
+        "node {} of database {}",
+        config.database.device_name, config.database.id
+    ));
+    say(&format!(
+        "the database is not joined to this program yet: {} is left alone and /execute is not served",
+        data_directory.display()
+    ));
     for notice in &config.notices {
         say(notice);
     }
     match config.http {
         None => signals.any().await,
         Some(http) => {
-            let server = server(http, certificate, &config.database.id).await?;
+            let server = server(http, certificate, config.database.id).await?;
             let scheme = if matches!(server.transport, Transport::Plain) {
                 "http"
             } else {
@@ -76,23 +86,38 @@ async fn serve(checked: Checked) -> Result<(), RunError> {
 async fn server(
     http: Http,
     certificate: Option<Certificate>,
-    database_id: &str,
-) -> Result<Server<Edge>, RunError> {
+    database_id: String,
+) -> Result<Server<Edge<NoDatabase>>, RunError> {
     let mut instance = [0; 4];
     let mut digest_key = [0; 32];
     getrandom::fill(&mut instance).map_err(RunError::NoRandomness)?;
     getrandom::fill(&mut digest_key).map_err(RunError::NoRandomness)?;
+    let Http {
+        listen_address,
+        api,
+        clients,
+        request_timeout,
+        connections_max,
+        ..
+    } = http;
     let limits = Limits {
-        connections_max: http.connections_max,
-        request_timeout: http.request_timeout,
+        connections_max,
+        request_timeout,
         ..Limits::default()
     };
     let transport = match certificate {
         None => Transport::Plain,
         Some(certificate) => Transport::Tls(TlsIdentity::new(certificate)),
     };
-    let listener = Listener::bind(&http.listen_address).await?;
-    let answer = Edge::new(http.api, http.clients, database_id, digest_key);
+    let listener = Listener::bind(&listen_address).await?;
+    let settings = Settings {
+        api,
+        clients,
+        database_id,
+        request_timeout,
+        digest_key,
+    };
+    let answer = Edge::new(settings, None);
     Ok(Server {
         listener,
         transport,
@@ -100,6 +125,21 @@ async fn server(
         answer,
         instance: u32::from_le_bytes(instance),
     })
+}
+
+/// No value of this type exists: the database is not joined to the program yet, and no route reaches one.
+enum NoDatabase {}
+
+impl Node for NoDatabase {
+    async fn execute(
+        &self,
+        _: ExecutePermit,
+        _: String,
+        _: Object,
+        _: Option<Duration>,
+    ) -> Result<Executed, Failure> {
+        match *self {}
+    }
 }
 
 struct Signals {

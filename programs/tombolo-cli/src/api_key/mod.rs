@@ -2,6 +2,7 @@
 //! A key is never stored, printed twice or logged; only its hash lives in the configuration.
 
 mod hash;
+mod kdf;
 mod ring;
 
 pub(crate) use hash::{GeneratedKey, HashError, KeyHash};

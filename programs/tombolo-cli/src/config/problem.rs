@@ -63,7 +63,7 @@ pub(crate) struct ConfigError {
 impl ConfigError {
     /// `file` is how the operator called it, `source` its text.
     pub(crate) fn new(file: &str, source: &str, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by(|one, other| one.place.cmp(&other.place));
+        problems.sort_by_key(|problem| problem.place);
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);
         let mut text = String::new();

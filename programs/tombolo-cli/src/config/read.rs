@@ -122,7 +122,7 @@ fn words(error: &Error) -> (String, String) {
     }
 }
 
-fn scalar_name<'a>(type_name: &'a str) -> &'a str {
+fn scalar_name(type_name: &str) -> &str {
     match type_name {
         "u64" => "a whole number of 0 or more",
         "u16" => "a whole number from 0 to 65535",
@@ -131,7 +131,7 @@ fn scalar_name<'a>(type_name: &'a str) -> &'a str {
     }
 }
 
-fn structure_name<'a>(expectation: &'a str) -> &'a str {
+fn structure_name(expectation: &str) -> &str {
     match expectation {
         "mapping start" => "a section of keys and values",
         "sequence start" => "a list",

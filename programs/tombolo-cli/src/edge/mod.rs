@@ -1,34 +1,277 @@
 //! The edge server's routes: which request means what, and for whom.
+//! Each route is a list of steps; a permit stands between a client and the database.
 
-use http::{Method, StatusCode};
-use tombolo_http::{Answer, Request, Response, json_response};
+mod authorize;
+mod node;
+mod question;
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use tombolo_http::{Answer, BodyError, Refusal, Request, Response, json_response};
 
 use crate::config::{Api, Clients};
+use authorize::{AuthRefusal, Guard};
+use question::Question;
+use reply::Refused;
+
+pub(crate) use authorize::ExecutePermit;
+pub(crate) use node::{Executed, Failure, Node};
 
 /// Answers the HTTP API of one node.
 #[derive(Debug)]
-pub(crate) struct Edge {
+pub(crate) struct Edge<N> {
     api: Api,
+    guard: Guard,
+    database_id: String,
+    request_timeout: Option<Duration>,
+    node: Option<N>,
 }
 
-impl Edge {
-    pub(crate) fn new(
-        api: Api,
-        _clients: Clients,
-        _database_id: &str,
-        _digest_key: [u8; 32],
-    ) -> Self {
-        Self { api }
+/// What the configuration says about the routes.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) api: Api,
+    pub(crate) clients: Clients,
+    pub(crate) database_id: String,
+    /// Told to the node with each statement; the server itself answers 408.
+    pub(crate) request_timeout: Option<Duration>,
+    /// Drawn at random once per process.
+    pub(crate) digest_key: [u8; 32],
+}
+
+/// What a request asks for.
+enum Route<'a, N> {
+    Execute { node: &'a N, body_bytes_max: usize },
+    Health,
+}
+
+impl<N: Node> Edge<N> {
+    /// Without a node no statement can run, and its paths are not found.
+    pub(crate) fn new(settings: Settings, node: Option<N>) -> Self {
+        let Settings {
+            api,
+            clients,
+            database_id,
+            request_timeout,
+            digest_key,
+        } = settings;
+        Self {
+            api,
+            guard: Guard::new(clients, digest_key),
+            database_id,
+            request_timeout,
+            node,
+        }
+    }
+
+    fn route(&self, path: &str) -> Result<Route<'_, N>, Refused> {
+        let execute = match path {
+            "/health" if self.api.health => return Ok(Route::Health),
+            "/execute" | "/api/v4/store/execute" | "/api/v5/store/execute" => true,
+            _ => match path
+                .strip_prefix('/')
+                .and_then(|path| path.strip_suffix("/execute"))
+            {
+                Some(database) if database == self.database_id => true,
+                Some(database) if !database.is_empty() && !database.contains('/') => {
+                    return Err(Refused::new(
+                        StatusCode::NOT_FOUND,
+                        "unknown_database",
+                        "this node holds another database; compare the path with database.db_id",
+                    ));
+                }
+                _ => false,
+            },
+        };
+        match (&self.node, self.api.execute_body_bytes_max) {
+            (Some(node), Some(body_bytes_max)) if execute => Ok(Route::Execute {
+                node,
+                body_bytes_max,
+            }),
+            _ => Err(Refused::new(
+                StatusCode::NOT_FOUND,
+                "unknown_path",
+                "nothing is served at this path; check it, and whether the configuration turns it on",
+            )),
+        }
+    }
+
+    async fn execute(
+        &self,
+        node: &N,
+        request: Request,
+        body_bytes_max: usize,
+    ) -> Result<Response, Refused> {
+        let id = request.id;
+        let caller = self
+            .guard
+            .identify(&request.head.headers)
+            .await
+            .map_err(refuse_client)?;
+        if !question::is_json(&request.head.headers) {
+            let text = "send the body with content-type: application/json";
+            return Err(Refused::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_json",
+                text,
+            ));
+        }
+        let body = request
+            .body
+            .read(body_bytes_max)
+            .await
+            .map_err(refuse_body)?;
+        let question = Question::parse(&body).map_err(refuse_question)?;
+        let permit = caller.permit_execute().map_err(refuse_client)?;
+        let statement = question.statement.clone();
+        let outcome = node
+            .execute(
+                permit,
+                question.statement,
+                question.arguments,
+                self.request_timeout,
+            )
+            .await;
+        match outcome {
+            Ok(done) => Ok(reply::executed(&done)),
+            Err(failure) => Err(refuse_statement(failure, &statement, id)),
+        }
     }
 }
 
-impl Answer for Edge {
+impl<N: Node> Answer for Edge<N> {
     async fn answer(&self, request: Request) -> Response {
-        match (request.method(), request.path()) {
-            (&Method::GET, "/health") if self.api.health => {
-                json_response(StatusCode::OK, "{\"status\":\"ok\"}")
+        let route = match self.route(request.path()) {
+            Ok(route) => route,
+            Err(refused) => return refused.response(),
+        };
+        match (route, request.method()) {
+            (Route::Health, &Method::GET | &Method::HEAD) => {
+                json_response(StatusCode::OK, r#"{"status":"ok"}"#)
             }
-            _ => json_response(StatusCode::NOT_FOUND, "{}"),
+            (Route::Health, _) => wrong_method("GET, HEAD"),
+            (
+                Route::Execute {
+                    node,
+                    body_bytes_max,
+                },
+                &Method::POST,
+            ) => self
+                .execute(node, request, body_bytes_max)
+                .await
+                .unwrap_or_else(|refused| refused.response()),
+            (Route::Execute { .. }, _) => wrong_method("POST"),
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response {
+        let code = match refusal {
+            Refusal::HeadTooLarge { .. } => "head_too_large",
+            Refusal::TooManyHeaders { .. } => "too_many_headers",
+            Refusal::TimedOut { .. } => "timed_out",
+            Refusal::TooManyConnections { .. } => "too_many_connections",
+            Refusal::Failed => "internal",
+        };
+        Refused::new(refusal.status(), code, refusal.to_string()).response()
+    }
+}
+
+fn wrong_method(allowed: &'static str) -> Response {
+    let text = format!("this path takes {allowed}");
+    let mut response =
+        Refused::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", text).response();
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn refuse_client(refusal: AuthRefusal) -> Refused {
+    match refusal {
+        AuthRefusal::NoKey => Refused::new(
+            StatusCode::UNAUTHORIZED,
+            "no_key",
+            "send the API key as: Authorization: Bearer <key>",
+        ),
+        AuthRefusal::UnknownKey => Refused::new(
+            StatusCode::UNAUTHORIZED,
+            "unknown_key",
+            "this API key belongs to no identity; ask the operator for one",
+        ),
+        AuthRefusal::NotPermitted => Refused::new(
+            StatusCode::FORBIDDEN,
+            "not_permitted",
+            "this identity has no permission set that allows it; ask the operator",
+        ),
+        AuthRefusal::Busy => Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy_keys",
+            "too many unknown API keys are being checked; try again later",
+        ),
+    }
+}
+
+fn refuse_body(error: BodyError) -> Refused {
+    match error {
+        BodyError::TooLarge { .. } => Refused::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            error.to_string(),
+        ),
+        BodyError::Broken(_) => {
+            Refused::new(StatusCode::BAD_REQUEST, "body_broken", error.to_string())
+        }
+    }
+}
+
+fn refuse_question(error: question::QuestionError) -> Refused {
+    let mut refused = Refused::new(StatusCode::BAD_REQUEST, "bad_body", error.to_string());
+    if let question::QuestionError::NotJson(error) = &error {
+        refused.place = Some((error.line, error.column));
+    }
+    refused
+}
+
+fn refuse_statement(failure: Failure, statement: &str, id: tombolo_http::RequestId) -> Refused {
+    match failure {
+        Failure::Statement {
+            code,
+            message,
+            place: None,
+        } => Refused::new(StatusCode::BAD_REQUEST, code, message),
+        Failure::Statement {
+            code,
+            message,
+            place: Some(place),
+        } => {
+            let (description, place) = reply::point_at(statement, place, &message);
+            let refused = Refused::new(StatusCode::BAD_REQUEST, code, description);
+            Refused {
+                place: Some(place),
+                ..refused
+            }
+        }
+        Failure::Busy => Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "too many statements wait; try again later",
+        ),
+        Failure::TimedOut => Refused::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timed_out",
+            "the statement took too long and was given up; ask for less",
+        ),
+        Failure::Internal { reason } => {
+            tracing::error!(request_id = %id, reason, "a statement failed inside the node");
+            Refused::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the node failed while it ran the statement; its log names this request by its x-request-id",
+            )
         }
     }
 }

@@ -1,0 +1,100 @@
+//! Who a client is and what it may do. A route can only reach the database with a permit made here.
+//! Keys never leave this file; logs and answers name identities.
+
+use http::{HeaderMap, header};
+
+use crate::api_key::{KeyRing, KeyVerdict};
+use crate::config::{Clients, Identity, Permission};
+
+/// The door of the HTTP API.
+#[derive(Debug)]
+pub(crate) enum Guard {
+    /// `auth: dev_mode`.
+    Open,
+    /// Keys decide.
+    Keyed {
+        ring: KeyRing,
+        identities: Vec<Identity>,
+    },
+}
+
+/// A client that was let in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caller<'a> {
+    Anyone,
+    Identity(&'a Identity),
+}
+
+/// Proof that a client may run statements. Only this file makes one.
+#[derive(Debug)]
+pub(crate) struct ExecutePermit(());
+
+/// Why a client was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuthRefusal {
+    /// 401.
+    NoKey,
+    /// 401.
+    UnknownKey,
+    /// 403.
+    NotPermitted,
+    /// 503.
+    Busy,
+}
+
+impl Guard {
+    /// `digest_key` is drawn at random once per process.
+    pub(crate) fn new(clients: Clients, digest_key: [u8; 32]) -> Self {
+        match clients {
+            Clients::Anyone => Self::Open,
+            Clients::Known(identities) => {
+                let hashes = identities
+                    .iter()
+                    .map(|identity| identity.hash.clone())
+                    .collect();
+                Self::Keyed {
+                    ring: KeyRing::new(hashes, digest_key),
+                    identities,
+                }
+            }
+        }
+    }
+
+    /// Finds out who asks.
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller<'_>, AuthRefusal> {
+        let Self::Keyed { ring, identities } = self else {
+            return Ok(Caller::Anyone);
+        };
+        let key = bearer_key(headers).ok_or(AuthRefusal::NoKey)?;
+        match ring.check(key).await {
+            KeyVerdict::Identity(index) => Ok(Caller::Identity(&identities[index])),
+            KeyVerdict::Unknown => Err(AuthRefusal::UnknownKey),
+            KeyVerdict::Busy => Err(AuthRefusal::Busy),
+        }
+    }
+}
+
+impl Caller<'_> {
+    /// Decides whether this client may run statements.
+    pub(crate) fn permit_execute(&self) -> Result<ExecutePermit, AuthRefusal> {
+        match self {
+            Self::Anyone => Ok(ExecutePermit(())),
+            Self::Identity(identity) => match identity.permission {
+                Permission::Full => Ok(ExecutePermit(())),
+                Permission::Nothing => {
+                    tracing::warn!(
+                        identity = identity.audit_id,
+                        "has no permission set and was refused"
+                    );
+                    Err(AuthRefusal::NotPermitted)
+                }
+            },
+        }
+    }
+}
+
+fn bearer_key(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}

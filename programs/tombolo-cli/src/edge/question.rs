@@ -1,0 +1,128 @@
+//! From the body of `POST /execute` to statement and arguments.
+//! A repeated or unknown key is refused: what the client meant would be a guess.
+
+use http::{HeaderMap, header};
+use tombolo_document::{Object, Value, json};
+
+/// What a client wants to run.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Question {
+    pub(crate) statement: String,
+    pub(crate) arguments: Object,
+}
+
+/// Why a body is not a question. The client's fault: 400.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(crate) enum QuestionError {
+    #[error("the body is not JSON: {0}")]
+    NotJson(json::JsonError),
+    #[error("the body must be a JSON object with the members statement and args")]
+    NotObject,
+    #[error("the body has the unknown member {name:?}; send statement and args")]
+    UnknownMember { name: String },
+    #[error("the body has both {newer} and its older name {older}; send {newer} alone")]
+    SameTwice {
+        newer: &'static str,
+        older: &'static str,
+    },
+    #[error("the member statement is missing; send the DQL statement as a string")]
+    NoStatement,
+    #[error("the member {name} must be a string")]
+    NotText { name: &'static str },
+    #[error("the member {name} must be an object of argument names and values")]
+    NotArguments { name: &'static str },
+}
+
+impl Question {
+    /// Reads a body. `query` and `query_args` are older names of `statement` and `args`.
+    ///
+    /// # Errors
+    /// [`QuestionError`].
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, QuestionError> {
+        let Value::Object(members) = json::parse(body).map_err(QuestionError::NotJson)? else {
+            return Err(QuestionError::NotObject);
+        };
+        let (mut statement, mut arguments) = (None, None);
+        for (name, value) in members {
+            let (slot, newer, older) = match name.as_str() {
+                "statement" | "query" => (&mut statement, "statement", "query"),
+                "args" | "query_args" => (&mut arguments, "args", "query_args"),
+                _ => return Err(QuestionError::UnknownMember { name }),
+            };
+            if slot.replace(value).is_some() {
+                return Err(QuestionError::SameTwice { newer, older });
+            }
+        }
+        let statement = match statement {
+            Some(Value::String(text)) => text,
+            Some(_) => return Err(QuestionError::NotText { name: "statement" }),
+            None => return Err(QuestionError::NoStatement),
+        };
+        let arguments = match arguments {
+            Some(Value::Object(arguments)) => arguments,
+            Some(Value::Null) | None => Object::new(),
+            Some(_) => return Err(QuestionError::NotArguments { name: "args" }),
+        };
+        Ok(Self {
+            statement,
+            arguments,
+        })
+    }
+}
+
+/// Whether the body is declared as JSON. An undeclared body is not taken:
+/// a web page could send one to a node on the same machine without asking the browser's leave.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let kind = value.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(body: &str) -> String {
+        Question::parse(body.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn newer_and_older_names_ask_the_same() {
+        let newer = Question::parse(br#"{"statement":"SELECT 1","args":{"a":1}}"#).unwrap();
+        let older = Question::parse(br#"{"query":"SELECT 1","query_args":{"a":1}}"#).unwrap();
+        assert_eq!(newer, older);
+        assert_eq!(newer.arguments.get("a"), Some(&Value::Int(1)));
+    }
+
+    #[test]
+    fn arguments_may_be_missing_or_null() {
+        for body in [r#"{"statement":"S"}"#, r#"{"statement":"S","args":null}"#] {
+            assert_eq!(
+                Question::parse(body.as_bytes()).unwrap().arguments,
+                Object::new()
+            );
+        }
+    }
+
+    #[test]
+    fn a_repeated_key_is_refused_with_its_place() {
+        let text = error("{\"statement\":\"A\",\n\"statement\":\"B\"}");
+        assert!(text.contains("appears twice at line 2"), "{text}");
+    }
+
+    #[test]
+    fn every_other_shape_is_refused_by_name() {
+        assert!(error("[]").contains("must be a JSON object"));
+        assert!(error("{").contains("at line 1 column 1"));
+        assert!(error(r#"{"statement":"S","arg":{}}"#).contains("\"arg\""));
+        assert!(error(r#"{"statement":"S","query":"T"}"#).contains("send statement alone"));
+        assert!(error(r#"{"args":{}}"#).contains("statement is missing"));
+        assert!(error(r#"{"statement":1}"#).contains("must be a string"));
+        assert!(error(r#"{"statement":"S","args":[]}"#).contains("must be an object"));
+    }
+}

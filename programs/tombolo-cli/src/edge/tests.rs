@@ -1,0 +1,324 @@
+//! Routes over real sockets, with a node that answers what its statement says.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tombolo_document::{Object, Value};
+use tombolo_http::{Limits, Listener, Server, Transport};
+
+use super::authorize::ExecutePermit;
+use super::node::{Executed, Failure, Node, StatementKind, StatementPlace};
+use super::{Edge, Settings};
+use crate::api_key::{GeneratedKey, KeyHash};
+use crate::config::{Api, Clients, Identity, Permission};
+
+/// The statement names what happens.
+struct Scripted;
+
+impl Node for Scripted {
+    async fn execute(
+        &self,
+        _: ExecutePermit,
+        statement: String,
+        arguments: Object,
+        _: Option<Duration>,
+    ) -> Result<Executed, Failure> {
+        match statement.as_str() {
+            "ECHO" => Ok(Executed {
+                kind: StatementKind::Select,
+                items: vec![Value::Object(arguments)],
+                ..Executed::default()
+            }),
+            "BUSY" => Err(Failure::Busy),
+            "LATE" => Err(Failure::TimedOut),
+            "BREAK" => Err(Failure::Internal {
+                reason: "the disk says secret things".to_owned(),
+            }),
+            "PANIC" => panic!("a defect"),
+            "HANG" => pending().await,
+            _ => {
+                let place = Some(StatementPlace { offset_bytes: 3 });
+                Err(Failure::Statement {
+                    code: "syntax",
+                    message: "no such statement".to_owned(),
+                    place,
+                })
+            }
+        }
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+async fn start(api: Api, clients: Clients, limits: Limits) -> Running {
+    let settings = Settings {
+        api,
+        clients,
+        database_id: "db-1".to_owned(),
+        request_timeout: limits.request_timeout,
+        digest_key: [3; 32],
+    };
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_address();
+    let answer = Edge::new(settings, Some(Scripted));
+    let server = Server {
+        listener,
+        transport: Transport::Plain,
+        limits,
+        answer,
+        instance: 1,
+    };
+    let (_stop, stopped) = oneshot::channel();
+    tokio::spawn(server.run_until(async {
+        let _ = stopped.await;
+    }));
+    Running { address, _stop }
+}
+
+const ALL: Api = Api {
+    execute_body_bytes_max: Some(1000),
+    health: true,
+};
+
+async fn open() -> Running {
+    start(ALL, Clients::Anyone, Limits::default()).await
+}
+
+impl Running {
+    async fn send(&self, head: &str, body: &str) -> String {
+        let length = body.len();
+        let text = format!(
+            "{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn post(&self, path: &str, body: &str) -> String {
+        self.send(
+            &format!("POST {path} HTTP/1.1\r\ncontent-type: application/json"),
+            body,
+        )
+        .await
+    }
+}
+
+fn assert_answer(answer: &str, status: u16, text: &str) {
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status} ")),
+        "{answer}"
+    );
+    assert!(answer.contains(text), "{answer}");
+    assert!(answer.contains("x-request-id: 00000001-"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_documented_path_runs_a_statement() {
+    let node = open().await;
+    for path in [
+        "/execute",
+        "/db-1/execute",
+        "/api/v4/store/execute",
+        "/api/v5/store/execute",
+    ] {
+        let answer = node
+            .post(path, r#"{"statement":"ECHO","args":{"a":[1,"x"]}}"#)
+            .await;
+        assert_answer(&answer, 200, r#""items":[{"a":[1,"x"]}]"#);
+    }
+}
+
+#[tokio::test]
+async fn other_paths_and_databases_are_not_found() {
+    let node = open().await;
+    let body = r#"{"statement":"ECHO"}"#;
+    assert_answer(
+        &node.post("/db-2/execute", body).await,
+        404,
+        "unknown_database",
+    );
+    assert_answer(&node.post("/a/b/execute", body).await, 404, "unknown_path");
+    assert_answer(&node.post("/execute/", body).await, 404, "unknown_path");
+    assert_answer(
+        &node.send("GET /attachments/x HTTP/1.1", "").await,
+        404,
+        "unknown_path",
+    );
+}
+
+#[tokio::test]
+async fn a_route_that_is_off_is_not_found() {
+    let off = Api {
+        execute_body_bytes_max: None,
+        health: false,
+    };
+    let node = start(off, Clients::Anyone, Limits::default()).await;
+    assert_answer(&node.post("/execute", "{}").await, 404, "unknown_path");
+    assert_answer(
+        &node.send("GET /health HTTP/1.1", "").await,
+        404,
+        "unknown_path",
+    );
+}
+
+#[tokio::test]
+async fn health_answers_without_a_key_and_only_to_get_and_head() {
+    let node = start(ALL, Clients::Known(Vec::new()), Limits::default()).await;
+    assert_answer(
+        &node.send("GET /health HTTP/1.1", "").await,
+        200,
+        r#"{"status":"ok"}"#,
+    );
+    assert_answer(
+        &node.send("HEAD /health HTTP/1.1", "").await,
+        200,
+        "content-length: 15",
+    );
+    assert_answer(
+        &node.send("DELETE /health HTTP/1.1", "").await,
+        405,
+        "allow: GET, HEAD",
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_method_or_content_type_is_told() {
+    let node = open().await;
+    assert_answer(
+        &node.send("GET /execute HTTP/1.1", "").await,
+        405,
+        "allow: POST",
+    );
+    let body = r#"{"statement":"ECHO"}"#;
+    assert_answer(
+        &node.send("POST /execute HTTP/1.1", body).await,
+        415,
+        "not_json",
+    );
+    assert_answer(
+        &node
+            .send("POST /execute HTTP/1.1\r\ncontent-type: text/plain", body)
+            .await,
+        415,
+        "not_json",
+    );
+    let with_charset = "POST /execute HTTP/1.1\r\nContent-Type: Application/JSON; charset=utf-8";
+    assert_answer(
+        &node.send(with_charset, body).await,
+        200,
+        r#""queryType":"select""#,
+    );
+}
+
+#[tokio::test]
+async fn a_body_is_taken_at_the_limit_and_refused_above() {
+    let node = open().await;
+    let body_of = |size: usize| {
+        let text = r#"{"statement":"ECHO","args":{"a":""}}"#;
+        text.replace("\"\"", &format!("\"{}\"", "x".repeat(size - text.len())))
+    };
+    assert_answer(&node.post("/execute", &body_of(999)).await, 200, "select");
+    assert_answer(&node.post("/execute", &body_of(1000)).await, 200, "select");
+    assert_answer(
+        &node.post("/execute", &body_of(1001)).await,
+        413,
+        "body_too_large",
+    );
+}
+
+#[tokio::test]
+async fn malformed_bodies_say_where() {
+    let node = open().await;
+    assert_answer(
+        &node.post("/execute", "{\n  nope}").await,
+        400,
+        r#""code":"bad_body","line":2,"column":3"#,
+    );
+    let twice = "{\"statement\":\"ECHO\",\n\"statement\":\"ECHO\"}";
+    assert_answer(&node.post("/execute", twice).await, 400, r#""line":2"#);
+}
+
+#[tokio::test]
+async fn each_failure_of_a_statement_has_its_status() {
+    let node = open().await;
+    let run = |statement: &str| format!("{{\"statement\":\"{statement}\"}}");
+    let wrong = node.post("/execute", &run("SELEKT 1")).await;
+    assert_answer(&wrong, 400, r#""code":"syntax","line":1,"column":4"#);
+    assert_answer(&wrong, 400, r"(line 1, column 4)\nSELEKT 1\n   ^");
+    let busy = node.post("/execute", &run("BUSY")).await;
+    assert_answer(&busy, 503, "retry-after: 1");
+    assert_answer(&node.post("/execute", &run("LATE")).await, 408, "timed_out");
+    let broken = node.post("/execute", &run("BREAK")).await;
+    assert_answer(&broken, 500, "internal");
+    assert!(!broken.contains("secret"), "{broken}");
+    assert_answer(&node.post("/execute", &run("PANIC")).await, 500, "internal");
+}
+
+#[tokio::test]
+async fn a_request_beyond_its_time_is_given_up() {
+    let limits = Limits {
+        request_timeout: Some(Duration::from_millis(1)),
+        ..Limits::default()
+    };
+    let node = start(ALL, Clients::Anyone, limits).await;
+    assert_answer(
+        &node.post("/execute", r#"{"statement":"HANG"}"#).await,
+        408,
+        "timed_out",
+    );
+}
+
+#[tokio::test]
+async fn only_a_known_key_with_a_permission_runs_a_statement() {
+    let identity = |number: u8, permission| {
+        let made = GeneratedKey::from_randomness([number; 32], [5; 16]).unwrap();
+        let hash = KeyHash::parse(&made.public_hash).unwrap();
+        (
+            made.private_key,
+            Identity {
+                audit_id: format!("client-{number}"),
+                hash,
+                permission,
+            },
+        )
+    };
+    let (full_key, full) = identity(1, Permission::Full);
+    let (bare_key, bare) = identity(2, Permission::Nothing);
+    let node = start(ALL, Clients::Known(vec![full, bare]), Limits::default()).await;
+    let run = async |authorization: &str| {
+        let head =
+            format!("POST /execute HTTP/1.1\r\ncontent-type: application/json{authorization}");
+        node.send(&head, r#"{"statement":"ECHO"}"#).await
+    };
+    assert_answer(&run("").await, 401, "www-authenticate: Bearer");
+    assert_answer(&run("\r\nauthorization: Basic abc").await, 401, "no_key");
+    assert_answer(
+        &run("\r\nauthorization: Bearer short").await,
+        401,
+        "unknown_key",
+    );
+    let other = "A".repeat(44);
+    let unknown = run(&format!("\r\nauthorization: Bearer {other}")).await;
+    assert_answer(&unknown, 401, "unknown_key");
+    assert!(!unknown.contains(&other), "{unknown}");
+    assert_answer(
+        &run(&format!("\r\nauthorization: Bearer {full_key}")).await,
+        200,
+        "select",
+    );
+    assert_answer(
+        &run(&format!("\r\nauthorization: bearer {bare_key}")).await,
+        403,
+        "not_permitted",
+    );
+}
