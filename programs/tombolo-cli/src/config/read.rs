@@ -1,6 +1,7 @@
 //! From YAML text to the raw structures, or to one problem with its place.
 //! Input, nesting and aliases are bounded before anything is kept; no I/O happens here.
 
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, Options};
 
 use super::problem::{Place, Problem};
@@ -103,7 +104,11 @@ fn words(error: &Error) -> (String, String) {
                 .take_while(|letter| !"`\"".contains(*letter))
                 .collect();
             (
-                format!("expected {expected}, found {}", kind.trim()),
+                format!(
+                    "expected {}, found {}",
+                    structure_name(expected),
+                    kind.trim()
+                ),
                 String::new(),
             )
         }
@@ -111,6 +116,21 @@ fn words(error: &Error) -> (String, String) {
         Error::InvalidBooleanStrict { .. } => expected("true or false"),
         Error::Unexpected { expected: what, .. } => expected(structure_name(what)),
         Error::NullIntoString { .. } => expected("a text, found null"),
+        Error::Budget {
+            breach: BudgetBreach::Documents { .. },
+            ..
+        } => (
+            "a second YAML document begins here".to_owned(),
+            "keep one document in the file".to_owned(),
+        ),
+        Error::Budget { .. } => (
+            "the configuration is too deep or too large".to_owned(),
+            format!("stay below {DEPTH_MAX} levels and {NODES_MAX} values"),
+        ),
+        Error::MergeKeyNotAllowed { .. } => (
+            "YAML merge keys (<<) are not taken".to_owned(),
+            "write the keys out".to_owned(),
+        ),
         Error::Eof { .. } => (
             "the configuration is empty".to_owned(),
             "write at least the section database".to_owned(),
@@ -134,8 +154,9 @@ fn scalar_name(type_name: &str) -> &str {
 fn structure_name(expectation: &str) -> &str {
     match expectation {
         "mapping start" => "a section of keys and values",
-        "sequence start" => "a list",
+        "sequence start" | "a sequence" => "a list",
         "string scalar" => "a text",
+        raw if raw.starts_with("struct Raw") => "a section of keys and values",
         other => other,
     }
 }
