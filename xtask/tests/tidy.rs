@@ -119,10 +119,18 @@ fn tabs_trailing_space_and_a_missing_last_line_break_are_refused() {
         at(&check_lines(&tree(&[("a.md", "text")]))),
         [("trailing", 1)]
     );
-    assert_eq!(
-        check_lines(&tree(&[("case.jsonl", "{\"text\": \"\t\"} \n")])),
-        []
-    );
+    let data = [
+        "case.jsonl",
+        "crates/a/tests/broken.yaml",
+        "conformance/dql/case.yaml",
+    ];
+    for path in data {
+        assert_eq!(
+            check_lines(&tree(&[(path, "{\"text\": \"\t\"} \n")])),
+            [],
+            "{path}"
+        );
+    }
 }
 
 #[test]
