@@ -13,10 +13,11 @@ use crate::layout::{
     HAS_REMOVALS, INTERNED, NODE_ORDER, NODE_REMOVALS, OFFSET_BYTES, ROOT_REMOVED, VERSION,
     VERSION_MASK, WIDE_MAP, take_stamp,
 };
-use crate::raw;
+use crate::raw::{self, RawValue};
 use crate::schema::Kind;
 use crate::tree::{
-    Base, Child, CommitIndex, Counter, Dots, Floor, Leaf, MapNode, Node, Part, Removal, Tree,
+    Base, Child, CommitIndex, Commits, Counter, Dots, Floor, Leaf, MapNode, Node, Part, Removal,
+    Tree,
 };
 use crate::value::MAX_DEPTH;
 use crate::version::{MAX_ACTORS, VersionVector};
@@ -32,12 +33,30 @@ pub(crate) struct Decoded<'a> {
     pub(crate) base: Option<VersionVector>,
 }
 
-/// Reads a document or a delta.
+/// Where bytes come from, and so how far their values are looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A peer or a caller: every value is checked.
+    Outside,
+    /// Our own store, which checked them before: values are passed over.
+    Stored,
+}
+
+/// Reads a document or a delta from outside.
 pub(crate) fn decode<'a>(
     bytes: &'a [u8],
     resolve: Option<Resolve<'_>>,
 ) -> Result<Decoded<'a>, DecodeError> {
+    decode_from(Origin::Outside, bytes, resolve)
+}
+
+fn decode_from<'a>(
+    origin: Origin,
+    bytes: &'a [u8],
+    resolve: Option<Resolve<'_>>,
+) -> Result<Decoded<'a>, DecodeError> {
     let mut decoder = Decoder {
+        origin,
         reader: Reader::new(bytes),
         tree: Tree::default(),
         vectors: Vec::new(),
@@ -52,9 +71,17 @@ pub(crate) fn decode<'a>(
     })
 }
 
-/// Reads a whole document; a delta is malformed here.
+/// Reads a stored document; a delta is malformed here.
 pub(crate) fn decode_document(bytes: &[u8]) -> Result<Tree<'_>, DecodeError> {
-    let decoded = decode(bytes, None)?;
+    whole(decode_from(Origin::Stored, bytes, None)?)
+}
+
+/// Checks a whole document from outside; a delta is malformed here.
+pub(crate) fn check_document(bytes: &[u8]) -> Result<(), DecodeError> {
+    whole(decode(bytes, None)?).map(|_| ())
+}
+
+fn whole(decoded: Decoded<'_>) -> Result<Tree<'_>, DecodeError> {
     match decoded.base {
         None => Ok(decoded.tree),
         Some(_) => Err(DecodeError::Malformed {
@@ -139,9 +166,9 @@ fn take_actor(
 }
 
 /// Reads the commit table that follows the head.
-pub(crate) fn take_commits(reader: &mut Reader<'_>, head: &Head) -> Result<Vec<Dot>, DecodeError> {
+pub(crate) fn take_commits(reader: &mut Reader<'_>, head: &Head) -> Result<Commits, DecodeError> {
     let count = reader.count("commits")?;
-    let mut commits: Vec<Dot> = Vec::with_capacity(count);
+    let mut commits = Commits::new();
     for _ in 0..count {
         let actor = reader.varint("commit")?;
         if actor & 1 == 1 {
@@ -170,6 +197,7 @@ fn entry(
 }
 
 struct Decoder<'a> {
+    origin: Origin,
     reader: Reader<'a>,
     tree: Tree<'a>,
     vectors: Vec<VersionVector>,
@@ -273,32 +301,31 @@ impl<'a> Decoder<'a> {
             if wide && offsets.next() != Some(offset.to_le_bytes().as_slice()) {
                 return Err(self.reader.malformed("offset of a field"));
             }
-            let child = self.child(depth)?;
-            if map
-                .children
-                .last()
-                .is_some_and(|last| last.key >= child.key)
-            {
-                return Err(self.reader.malformed("order of fields"));
-            }
-            map.children.push(child);
+            self.child(&mut map.children, depth)?;
         }
         Ok(map)
     }
 
-    fn child(&mut self, depth: usize) -> Result<Child<'a>, DecodeError> {
+    /// Reads a field in its place, sparing the moves: most of a merge is here.
+    fn child(&mut self, children: &mut Vec<Child<'a>>, depth: usize) -> Result<(), DecodeError> {
         let key = self.reader.text("field name")?;
-        let node = self.node(depth + 1)?;
-        if node.is_empty() {
-            return Err(self.reader.malformed("field without content"));
+        if children.last().is_some_and(|last| *last.key >= *key) {
+            return Err(self.reader.malformed("order of fields"));
         }
-        Ok(Child {
+        children.push(Child {
             key: Cow::Borrowed(key),
-            node,
-        })
+            node: Node::default(),
+        });
+        if let Some(child) = children.last_mut() {
+            self.node(&mut child.node, depth + 1)?;
+            if child.node.is_empty() {
+                return Err(self.reader.malformed("field without content"));
+            }
+        }
+        Ok(())
     }
 
-    fn node(&mut self, depth: usize) -> Result<Node<'a>, DecodeError> {
+    fn node(&mut self, node: &mut Node<'a>, depth: usize) -> Result<(), DecodeError> {
         let header = self.reader.byte("field header")?;
         if header & !(NODE_REMOVALS | NODE_ORDER | 0x1F) != 0 {
             return Err(self.reader.malformed("field header"));
@@ -308,7 +335,6 @@ impl<'a> Decoder<'a> {
             self.reader.take(count, "order of kinds")?;
         }
         let holds = |kind: Kind| header & (1 << kind as u8) != 0;
-        let mut node = Node::default();
         if holds(Kind::Register) {
             node.register = Some(self.leaf(depth)?);
         }
@@ -325,9 +351,9 @@ impl<'a> Decoder<'a> {
             node.attachment = Some(Box::new(self.leaf(depth)?));
         }
         if header & NODE_REMOVALS != 0 {
-            self.node_removals(&mut node)?;
+            self.node_removals(node)?;
         }
-        Ok(node)
+        Ok(())
     }
 
     fn nested_map(&mut self, depth: usize) -> Result<MapNode<'a>, DecodeError> {
@@ -366,13 +392,17 @@ impl<'a> Decoder<'a> {
             self.push_dot(&mut dots, next >> 1)?;
             more = next & 1 == 1;
         }
-        let value = match first & 2 {
-            0 => Some(Cow::Borrowed(
-                raw::check(&mut self.reader, depth)?.as_bytes(),
-            )),
-            _ => None,
+        if first & 2 != 0 {
+            return Ok(Leaf { dots, value: None });
+        }
+        let value = match self.origin {
+            Origin::Outside => raw::check(&mut self.reader, depth)?,
+            Origin::Stored => RawValue::take(&mut self.reader)?,
         };
-        Ok(Leaf { dots, value })
+        Ok(Leaf {
+            dots,
+            value: Some(Cow::Borrowed(value.as_bytes())),
+        })
     }
 
     fn counter(&mut self) -> Result<Counter, DecodeError> {

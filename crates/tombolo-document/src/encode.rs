@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::actor::{Actor, Dot};
 use crate::bytes::{put_length_before, put_text, put_varint, zigzag};
 use crate::layout::{
@@ -14,8 +16,11 @@ use crate::layout::{
 };
 use crate::marks::{visit_commits, visit_removals};
 use crate::schema::Kind;
-use crate::tree::{CommitIndex, Counter, Dots, Leaf, MapNode, Node, Removal, Tree};
+use crate::tree::{CommitIndex, Commits, Counter, Dots, Leaf, MapNode, Node, Removal, Tree};
 use crate::version::VersionVector;
+
+/// Bytes set aside for a document before it is written; most fit.
+const ROOM_BYTES: usize = 512;
 
 /// Gives the number that the peer knows an actor by.
 pub(crate) type Intern<'i> = &'i mut dyn FnMut(&Actor) -> u64;
@@ -38,9 +43,9 @@ struct Encoder<'t, 'a> {
     tree: &'t Tree<'a>,
     newest_ms: u64,
     /// The commits to write, sorted.
-    commits: Vec<Dot>,
+    commits: Commits,
     /// From the tree's commit indexes to places in `commits`.
-    places: Vec<CommitIndex>,
+    places: SmallVec<[CommitIndex; 8]>,
     /// The distinct removal vectors, sorted.
     vectors: Vec<&'t VersionVector>,
     out: Vec<u8>,
@@ -66,7 +71,7 @@ impl<'t, 'a> Encoder<'t, 'a> {
             commits,
             places,
             vectors,
-            out: Vec::with_capacity(512),
+            out: Vec::with_capacity(ROOM_BYTES),
         }
     }
 
@@ -315,17 +320,11 @@ fn place_of(vector: &VersionVector, actor: &Actor) -> u64 {
 }
 
 /// The commits that the tree names, sorted, and where each index went.
-fn used_commits(tree: &Tree<'_>) -> (Vec<Dot>, Vec<CommitIndex>) {
-    let mut used = vec![false; tree.commits.len()];
+fn used_commits(tree: &Tree<'_>) -> (Commits, SmallVec<[CommitIndex; 8]>) {
+    let mut used: SmallVec<[bool; 16]> = SmallVec::from_elem(false, tree.commits.len());
     visit_commits(tree, &mut |dot| used[dot as usize] = true);
-    let mut commits: Vec<Dot> = Vec::with_capacity(used.len());
-    commits.extend(
-        tree.commits
-            .iter()
-            .zip(&used)
-            .filter(|(_, used)| **used)
-            .map(|(dot, _)| *dot),
-    );
+    let named = tree.commits.iter().zip(&used).filter(|(_, used)| **used);
+    let mut commits: Commits = named.map(|(dot, _)| *dot).collect();
     commits.sort_unstable();
     commits.dedup();
     let place = |dot: &Dot| commits.binary_search(dot).unwrap_or(0) as CommitIndex;

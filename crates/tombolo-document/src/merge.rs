@@ -7,9 +7,11 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::actor::{Actor, Dot};
 use crate::bytes::{DecodeError, Reader};
-use crate::decode::{Decoded, decode, decode_document, take_head};
+use crate::decode::{self, Decoded, decode, decode_document, take_head};
 use crate::encode::{encode_delta, encode_document};
 use crate::normal::{normalise, sort_dots};
 use crate::tree::{
@@ -105,7 +107,7 @@ pub fn version_vector(document: &[u8]) -> Result<VersionVector, DecodeError> {
 /// # Errors
 /// The first rule that they break.
 pub fn check_document(document: &[u8]) -> Result<(), DecodeError> {
-    decode_document(document).map(|_| ())
+    decode::check_document(document)
 }
 
 fn merge_resolved(
@@ -154,7 +156,7 @@ fn unite<'a>(local: &mut Tree<'a>, remote: Tree<'a>) -> Vec<Dot> {
 }
 
 /// Adds the remote commits to the local table and tells where each one is.
-fn adopt_commits(local: &mut Tree<'_>, remote: &[Dot]) -> Vec<CommitIndex> {
+fn adopt_commits(local: &mut Tree<'_>, remote: &[Dot]) -> SmallVec<[CommitIndex; 8]> {
     let held = local.commits.len();
     let place = |dot: &Dot| {
         let found = local.commits[..held].binary_search(dot);
@@ -170,11 +172,11 @@ fn adopt_commits(local: &mut Tree<'_>, remote: &[Dot]) -> Vec<CommitIndex> {
 struct Union<'c> {
     commits: &'c [Dot],
     /// By commit: whether the local vector covers it.
-    seen_here: Vec<bool>,
+    seen_here: SmallVec<[bool; 16]>,
     /// By commit: whether the remote vector covers it.
-    seen_there: Vec<bool>,
+    seen_there: SmallVec<[bool; 16]>,
     /// From the remote commit indexes to the local ones.
-    indexes: Vec<CommitIndex>,
+    indexes: SmallVec<[CommitIndex; 8]>,
     equivocations: Vec<Dot>,
 }
 

@@ -21,13 +21,16 @@ pub(crate) type CommitIndex = u32;
 /// The commits that wrote one thing concurrently, the greatest first.
 pub(crate) type Dots = SmallVec<[CommitIndex; 2]>;
 
+/// The commits of a document; most have few.
+pub(crate) type Commits = SmallVec<[Dot; 4]>;
+
 /// A whole document.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tree<'a> {
     /// Everything that this state has seen.
     pub(crate) vector: VersionVector,
     /// The commits named below; unused ones are left out when encoding.
-    pub(crate) commits: Vec<Dot>,
+    pub(crate) commits: Commits,
     pub(crate) root: MapNode<'a>,
     /// The removal of the whole document.
     pub(crate) removal: Option<Arc<Removal>>,
@@ -197,6 +200,15 @@ impl<'a> Node<'a> {
             || self.map.as_ref().is_some_and(|map| map.is_visible())
     }
 
+    /// Whether the field holds a register or token and nothing else, as most do.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.map.is_none()
+            && self.counter.is_none()
+            && self.pn_counter.is_none()
+            && self.removals.is_none()
+            && self.register.is_some() != self.attachment.is_some()
+    }
+
     /// Whether nothing is left that anyone needs to know.
     pub(crate) fn is_empty(&self) -> bool {
         self.register.is_none()
@@ -209,6 +221,9 @@ impl<'a> Node<'a> {
 
     /// Drops the parts that hold nothing.
     pub(crate) fn prune(&mut self) {
+        if self.is_plain() {
+            return;
+        }
         if self.map.as_ref().is_some_and(|map| map.is_empty()) {
             self.map = None;
         }
@@ -229,6 +244,13 @@ impl<'a> Node<'a> {
     /// The kinds that show, the one written last first; equal stamps by the
     /// greater kind number.
     pub(crate) fn kinds_by_age(&self, commits: &[Dot]) -> SmallVec<[Kind; 5]> {
+        if self.is_plain() {
+            let kind = self
+                .register
+                .as_ref()
+                .map_or(Kind::Attachment, |_| Kind::Register);
+            return SmallVec::from_slice(&[kind]);
+        }
         let mut kinds: SmallVec<[Kind; 5]> = Kind::ALL
             .into_iter()
             .filter(|&kind| self.shows(kind))

@@ -2,6 +2,8 @@
 //!
 //! An actor that is absent is not covered, not even at stamp zero.
 
+use smallvec::SmallVec;
+
 use crate::actor::{Actor, Dot};
 use crate::stamp::Stamp;
 
@@ -11,7 +13,7 @@ pub const MAX_ACTORS: usize = 1024;
 /// The highest stamp seen per actor, sorted by actor.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VersionVector {
-    entries: Vec<(Actor, Stamp)>,
+    entries: SmallVec<[(Actor, Stamp); 2]>,
 }
 
 impl VersionVector {
@@ -19,7 +21,7 @@ impl VersionVector {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            entries: Vec::new(),
+            entries: SmallVec::new_const(),
         }
     }
 
