@@ -1,6 +1,11 @@
 //! Configurations as cases: each file under `config` says in its first lines what `config validate` must say.
 //! `# valid` expects exit 0, otherwise 1; `# say:` must appear, `# hide:` must not, in what is printed.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose world cannot be set up has failed"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

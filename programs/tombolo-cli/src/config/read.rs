@@ -71,8 +71,8 @@ fn typed_path(path: &str) -> String {
         .join(".")
 }
 
+/// What is wrong, and what to do.
 fn words(error: &Error) -> (String, String) {
-    let expected = |what: &str| (format!("expected {what}"), String::new());
     match error {
         Error::SerdeUnknownField {
             field, expected, ..
@@ -83,10 +83,6 @@ fn words(error: &Error) -> (String, String) {
         Error::SerdeMissingField { field, .. } => (
             format!("{field} is missing"),
             format!("add {field} to this section"),
-        ),
-        Error::DuplicateMappingKey { .. } => (
-            "the same key stands here twice".to_owned(),
-            "remove one of them".to_owned(),
         ),
         Error::SerdeInvalidType {
             unexpected,
@@ -112,34 +108,49 @@ fn words(error: &Error) -> (String, String) {
                 String::new(),
             )
         }
-        Error::InvalidScalar { ty, .. } => expected(scalar_name(ty)),
-        Error::InvalidBooleanStrict { .. } => expected("true or false"),
-        Error::Unexpected { expected: what, .. } => expected(structure_name(what)),
-        Error::NullIntoString { .. } => expected("a text, found null"),
+        Error::InvalidScalar { ty, .. } => (format!("expected {}", scalar_name(ty)), String::new()),
+        Error::InvalidBooleanStrict { .. } => ("expected true or false".to_owned(), String::new()),
+        Error::Unexpected { expected, .. } => (
+            format!("expected {}", structure_name(expected)),
+            String::new(),
+        ),
+        Error::NullIntoString { .. } => ("expected a text, found null".to_owned(), String::new()),
+        other => yaml_words(other),
+    }
+}
+
+/// The same for what is wrong with the YAML itself.
+fn yaml_words(error: &Error) -> (String, String) {
+    let (what, remedy) = match error {
+        Error::DuplicateMappingKey { .. } => (
+            "the same key stands here twice",
+            "remove one of them".to_owned(),
+        ),
+        Error::Eof { .. } => (
+            "the configuration is empty",
+            "write at least the section database".to_owned(),
+        ),
         Error::Budget {
             breach: BudgetBreach::Documents { .. },
             ..
         } => (
-            "a second YAML document begins here".to_owned(),
+            "a second YAML document begins here",
             "keep one document in the file".to_owned(),
         ),
         Error::Budget { .. } => (
-            "the configuration is too deep or too large".to_owned(),
+            "the configuration is too deep or too large",
             format!("stay below {DEPTH_MAX} levels and {NODES_MAX} values"),
         ),
         Error::MergeKeyNotAllowed { .. } => (
-            "YAML merge keys (<<) are not taken".to_owned(),
+            "YAML merge keys (<<) are not taken",
             "write the keys out".to_owned(),
         ),
-        Error::Eof { .. } => (
-            "the configuration is empty".to_owned(),
-            "write at least the section database".to_owned(),
-        ),
-        other => (
-            without_place(&other.to_string()),
-            "check the YAML syntax at this place".to_owned(),
-        ),
-    }
+        other => {
+            let what = without_place(&other.to_string());
+            return (what, "check the YAML syntax at this place".to_owned());
+        }
+    };
+    (what.to_owned(), remedy)
 }
 
 fn scalar_name(type_name: &str) -> &str {
