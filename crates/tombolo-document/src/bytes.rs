@@ -65,6 +65,7 @@ impl<'a> Reader<'a> {
         DecodeError::Malformed { what, at: self.at }
     }
 
+    #[inline]
     pub(crate) fn byte(&mut self, what: &'static str) -> Result<u8, DecodeError> {
         let byte = *self
             .bytes
@@ -74,6 +75,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
+    #[inline]
     pub(crate) fn take(
         &mut self,
         length: usize,
@@ -97,6 +99,7 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         let first = self.byte(what)?;
         if first < 0x80 {
@@ -105,6 +108,7 @@ impl<'a> Reader<'a> {
         self.long_varint(first, what)
     }
 
+    #[cold]
     fn long_varint(&mut self, first: u8, what: &'static str) -> Result<u64, DecodeError> {
         let mut number = u64::from(first & 0x7F);
         for shift in (7..64).step_by(7) {
@@ -127,6 +131,7 @@ impl<'a> Reader<'a> {
 
     /// A count of things that take at least one byte each, so that no count
     /// can ask for more memory than the bytes that are there.
+    #[inline]
     pub(crate) fn count(&mut self, what: &'static str) -> Result<usize, DecodeError> {
         let count = self.varint(what)?;
         let left = self.bytes.len() - self.at;
@@ -136,6 +141,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn text(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
         let length = self.count(what)?;
         let bytes = self.take(length, what)?;
@@ -144,6 +150,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends a number in its shortest form.
+#[inline]
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push((number as u8 & 0x7F) | 0x80);

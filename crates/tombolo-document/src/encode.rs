@@ -14,7 +14,7 @@ use crate::layout::{
     HAS_REMOVALS, INTERNED, NODE_ORDER, NODE_REMOVALS, OFFSET_BYTES, ROOT_REMOVED, VERSION,
     WIDE_MAP, put_stamp,
 };
-use crate::marks::{visit_commits, visit_removals};
+use crate::marks::{Visitor, visit};
 use crate::schema::Kind;
 use crate::tree::{CommitIndex, Commits, Counter, Dots, Leaf, MapNode, Node, Removal, Tree};
 use crate::version::VersionVector;
@@ -53,21 +53,22 @@ struct Encoder<'t, 'a> {
 
 impl<'t, 'a> Encoder<'t, 'a> {
     fn new(tree: &'t Tree<'a>) -> Self {
-        let (commits, places) = used_commits(tree);
-        let mut vectors = Vec::new();
-        visit_removals(tree, &mut |removal: &'t Arc<Removal>| {
-            vectors.push(&removal.vector)
-        });
+        let mut named = Named {
+            commits: SmallVec::from_elem(false, tree.commits.len()),
+            vectors: Vec::new(),
+        };
+        visit(tree, &mut named);
+        let Named {
+            commits: used,
+            mut vectors,
+        } = named;
         vectors.sort_unstable_by(|left, right| left.entries().cmp(right.entries()));
         vectors.dedup();
-        let stamps = tree
-            .vector
-            .entries()
-            .iter()
-            .map(|(_, stamp)| stamp.millis());
+        let (commits, places) = sorted_commits(tree, &used);
+        let stamps = tree.vector.entries().iter();
         Self {
             tree,
-            newest_ms: stamps.max().unwrap_or(0),
+            newest_ms: stamps.map(|(_, stamp)| stamp.millis()).max().unwrap_or(0),
             commits,
             places,
             vectors,
@@ -319,11 +320,25 @@ fn place_of(vector: &VersionVector, actor: &Actor) -> u64 {
     at.expect("invariant: a document's vector covers all that the document names") as u64
 }
 
-/// The commits that the tree names, sorted, and where each index went.
-fn used_commits(tree: &Tree<'_>) -> (Commits, SmallVec<[CommitIndex; 8]>) {
-    let mut used: SmallVec<[bool; 16]> = SmallVec::from_elem(false, tree.commits.len());
-    visit_commits(tree, &mut |dot| used[dot as usize] = true);
-    let named = tree.commits.iter().zip(&used).filter(|(_, used)| **used);
+/// What a tree names: commits by index, and the vectors of its removals.
+struct Named<'t> {
+    commits: SmallVec<[bool; 16]>,
+    vectors: Vec<&'t VersionVector>,
+}
+
+impl<'t> Visitor<'t> for Named<'t> {
+    fn commit(&mut self, commit: CommitIndex) {
+        self.commits[commit as usize] = true;
+    }
+
+    fn removal(&mut self, removal: &'t Arc<Removal>) {
+        self.vectors.push(&removal.vector);
+    }
+}
+
+/// The used commits, sorted, and where each index of the tree went.
+fn sorted_commits(tree: &Tree<'_>, used: &[bool]) -> (Commits, SmallVec<[CommitIndex; 8]>) {
+    let named = tree.commits.iter().zip(used).filter(|(_, used)| **used);
     let mut commits: Commits = named.map(|(dot, _)| *dot).collect();
     commits.sort_unstable();
     commits.dedup();

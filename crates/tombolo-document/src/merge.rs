@@ -419,7 +419,7 @@ impl Union<'_> {
 }
 
 /// Below this share of the held items, incoming ones are inserted one by one.
-const FEW: usize = 16;
+const FEW: usize = 4;
 
 /// Joins two lists that are sorted by `order`: `join` gets the held item, if
 /// there is one, and the incoming one.

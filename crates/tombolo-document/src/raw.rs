@@ -68,6 +68,7 @@ impl<'a> RawValue<'a> {
     }
 
     /// Takes one value off the reader without looking inside containers.
+    #[inline]
     pub(crate) fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = *reader;
         skip(reader)?;
@@ -264,6 +265,7 @@ fn check_members(members: RawObject<'_>, depth: usize) -> Result<(), DecodeError
     Ok(())
 }
 
+#[inline]
 fn skip(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     let tag = reader.byte("value")?;
     let length = match tag {
