@@ -168,5 +168,5 @@ impl Signals {
 /// Start and stop are told whatever the log level, on standard error.
 fn say(text: &str) {
     // A closed standard error must not end the node.
-    let _ = writeln!(stderr(), "tombolo: {text}");
+    let _ = writeln!(stderr(), "{text}");
 }
