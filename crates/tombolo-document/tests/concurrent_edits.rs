@@ -1,6 +1,12 @@
 //! The table of concurrent edits: two replicas share a document, change it
 //! apart and exchange deltas. Each row runs with either side as the earlier.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod replica;
 
 use replica::{Replica, sync, value};

@@ -1,5 +1,11 @@
 //! Bytes from a liar or a bad disk: refused or harmless, never a panic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod replica;
 
 use proptest::prelude::*;

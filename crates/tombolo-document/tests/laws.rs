@@ -1,5 +1,11 @@
 //! The laws of merging, over random histories of a few replicas.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod replica;
 
 use proptest::prelude::*;
