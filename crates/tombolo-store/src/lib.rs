@@ -2,6 +2,43 @@
 //!
 //! The module `engine` is the door to the disk: it knows bytes and nothing of documents.
 //! This crate never checks a permission, never reads a clock and never draws randomness:
-//! both are arguments.
+//! both are arguments. `docs/formats/store.md` holds the bytes that it reads and writes.
 
+mod arrival;
+mod catalog;
+mod chain;
+mod codec;
 pub mod engine;
+mod error;
+mod evicted;
+mod index;
+mod indexing;
+mod job;
+mod layout;
+mod open_transaction;
+mod overlay;
+mod reads;
+mod sidecar;
+mod snapshot;
+mod state;
+mod store;
+mod transaction;
+mod writer;
+
+pub use arrival::{Arrivals, NOTES_MAX, Note, Origin};
+pub use catalog::{COLLECTION_NAME_BYTES_MAX, COLLECTIONS_MAX, INDEXES_MAX, LOGS_MAX};
+pub use chain::{HEADS_KEPT, Verified};
+pub use error::StoreError;
+pub use evicted::EVICTED_MAX;
+pub use job::{Commit, WriteError};
+pub use open_transaction::{OpenTransaction, STEPS_WAITING_MAX};
+pub use overlay::TRANSACTION_BYTES_MAX;
+pub use reads::{Change, StoredDocument};
+pub use sidecar::Sidecar;
+pub use snapshot::Snapshot;
+pub use state::LogId;
+pub use store::{
+    DEFAULT_TRANSACTION_LIMIT, OnCommit, Store, StoreSettings, Timekeeper, WRITES_WAITING_MAX,
+};
+pub use transaction::Transaction;
+pub use writer::{ROUND_BYTES, ROUND_JOBS_MAX};

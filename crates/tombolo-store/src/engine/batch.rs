@@ -49,6 +49,24 @@ impl Batch {
         Ok(())
     }
 
+    /// Puts a key into a given state and tells the state before: `None` if the batch did not
+    /// name it, inner `None` for a removal. Swapping the answer back in undoes the change.
+    pub(crate) fn swap(
+        &mut self,
+        keyspace: Keyspace,
+        key: StoredBytes,
+        state: Option<Option<StoredBytes>>,
+    ) -> Result<Option<Option<StoredBytes>>, EngineError> {
+        match state {
+            Some(value) => self.set(keyspace, key, value),
+            None => {
+                let previous = self.keyspaces[keyspace.index()].remove(&key);
+                self.size_bytes -= weight(&key, previous.as_ref());
+                Ok(previous)
+            }
+        }
+    }
+
     /// What the batch says about a key: nothing, a value, or (inner `None`) its removal.
     pub fn lookup(&self, keyspace: Keyspace, key: &[u8]) -> Option<Option<&StoredBytes>> {
         self.keyspaces[keyspace.index()]
@@ -108,7 +126,7 @@ impl Batch {
         keyspace: Keyspace,
         key: StoredBytes,
         value: Option<StoredBytes>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<Option<StoredBytes>>, EngineError> {
         let value_bytes = value.as_ref().map_or(0, |value| value.len());
         if key.is_empty() || key.len() > KEY_BYTES_MAX || value_bytes > VALUE_BYTES_MAX {
             return Err(EngineError::Oversized {
@@ -117,15 +135,17 @@ impl Batch {
                 value_bytes,
             });
         }
-        let key_bytes = key.len();
-        let previous = self.keyspaces[keyspace.index()].insert(key, value);
-        let freed = match previous {
-            Some(previous) => key_bytes + previous.map_or(0, |value| value.len()),
-            None => 0,
-        };
-        self.size_bytes = self.size_bytes + key_bytes + value_bytes - freed;
-        Ok(())
+        let added = key.len() + value_bytes;
+        let previous = self.keyspaces[keyspace.index()].insert(key.clone(), value);
+        self.size_bytes = self.size_bytes + added - weight(&key, previous.as_ref());
+        Ok(previous)
     }
+}
+
+/// Bytes that an entry adds to a batch.
+fn weight(key: &StoredBytes, entry: Option<&Option<StoredBytes>>) -> usize {
+    let value_bytes = |value: &Option<StoredBytes>| value.as_ref().map_or(0, |value| value.len());
+    entry.map_or(0, |value| key.len() + value_bytes(value))
 }
 
 #[cfg(test)]

@@ -1,0 +1,171 @@
+//! The writes of a round that is not yet in the engine, over the snapshot that it began with.
+//!
+//! Each transaction of the round can be undone without touching the others.
+
+use std::{cmp::Ordering, iter::Peekable, ops::ControlFlow};
+
+use crate::{
+    StoreError,
+    engine::{
+        Batch, Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor,
+    },
+};
+
+/// Most bytes that one transaction may put and remove, keys included. Making an index over
+/// many documents is one transaction too.
+pub const TRANSACTION_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+type Undo = (Keyspace, StoredBytes, Option<Option<StoredBytes>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    batch: Batch,
+    /// What the open transaction changed, oldest first.
+    undo: Vec<Undo>,
+    /// Size of the batch when the open transaction began.
+    settled_bytes: usize,
+}
+
+impl Overlay {
+    pub(crate) const fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Whether the open transaction has written anything.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
+    pub(crate) fn set(
+        &mut self,
+        keyspace: Keyspace,
+        key: impl Into<StoredBytes>,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let key = key.into();
+        let previous = self
+            .batch
+            .swap(keyspace, key.clone(), Some(value.map(Into::into)))?;
+        self.undo.push((keyspace, key, previous));
+        if self.batch.size_bytes() > self.settled_bytes + TRANSACTION_BYTES_MAX {
+            return Err(StoreError::TransactionTooLarge {
+                max_bytes: TRANSACTION_BYTES_MAX,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes the open transaction part of the round.
+    pub(crate) fn settle(&mut self) {
+        self.undo.clear();
+        self.settled_bytes = self.batch.size_bytes();
+    }
+
+    /// Takes the open transaction out of the round.
+    pub(crate) fn undo(&mut self) {
+        while let Some((keyspace, key, previous)) = self.undo.pop() {
+            let restored = self.batch.swap(keyspace, key, previous);
+            debug_assert!(restored.is_ok(), "what the batch held once fits again");
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.batch.clear();
+        self.undo.clear();
+        self.settled_bytes = 0;
+    }
+
+    pub(crate) fn get(
+        &self,
+        below: &dyn EngineSnapshot,
+        keyspace: Keyspace,
+        key: &[u8],
+    ) -> Result<Option<StoredBytes>, EngineError> {
+        match self.batch.lookup(keyspace, key) {
+            Some(state) => Ok(state.cloned()),
+            None => below.get(keyspace, key),
+        }
+    }
+
+    /// Visits both layers as one; a removal hides what is below it.
+    pub(crate) fn scan(
+        &self,
+        below: &dyn EngineSnapshot,
+        keyspace: Keyspace,
+        range: &KeyRange,
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        let entries = self.batch.range(keyspace, range);
+        match direction {
+            Direction::Forward => {
+                let mut merge = Merge::new(entries, Ordering::Less, visitor);
+                below.scan(keyspace, range, direction, &mut |key, value| {
+                    merge.lower(key, value)
+                })?;
+                merge.finish();
+            }
+            Direction::Backward => {
+                let mut merge = Merge::new(entries.rev(), Ordering::Greater, visitor);
+                below.scan(keyspace, range, direction, &mut |key, value| {
+                    merge.lower(key, value)
+                })?;
+                merge.finish();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Weaves the entries of the overlay into a scan of the layer below.
+struct Merge<'a, 'v, I: Iterator<Item = (&'a StoredBytes, Option<&'a StoredBytes>)>> {
+    upper: Peekable<I>,
+    comes_first: Ordering,
+    /// Set when the visitor ends the scan: nothing of the overlay may follow.
+    ended: bool,
+    visitor: &'a mut Visitor<'v>,
+}
+
+impl<'a, 'v, I: Iterator<Item = (&'a StoredBytes, Option<&'a StoredBytes>)>> Merge<'a, 'v, I> {
+    fn new(upper: I, comes_first: Ordering, visitor: &'a mut Visitor<'v>) -> Self {
+        let (upper, ended) = (upper.peekable(), false);
+        Self {
+            upper,
+            comes_first,
+            ended,
+            visitor,
+        }
+    }
+
+    fn lower(&mut self, key: &[u8], value: &[u8]) -> ControlFlow<()> {
+        while let Some((upper_key, _)) = self.upper.peek() {
+            match (***upper_key).cmp(key) {
+                order if order == self.comes_first => self.upper()?,
+                Ordering::Equal => return self.upper(),
+                _ => break,
+            }
+        }
+        self.visit(key, value)
+    }
+
+    fn finish(&mut self) {
+        while !self.ended && self.upper.peek().is_some() {
+            // Whether it ended is noted where the visitor is called.
+            let _ = self.upper();
+        }
+    }
+
+    /// Visits the next entry of the overlay.
+    fn upper(&mut self) -> ControlFlow<()> {
+        match self.upper.next() {
+            Some((key, Some(value))) => self.visit(key, value),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn visit(&mut self, key: &[u8], value: &[u8]) -> ControlFlow<()> {
+        let flow = (self.visitor)(key, value);
+        self.ended = flow.is_break();
+        flow
+    }
+}

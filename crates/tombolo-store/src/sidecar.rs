@@ -1,0 +1,23 @@
+//! Bytes that other parts keep beside the documents, in the same commits: sessions and attachments.
+//!
+//! The store never looks into them.
+
+use crate::engine::Keyspace;
+
+/// Where the bytes belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sidecar {
+    /// What a session remembers about its peer: cursors, refused documents.
+    Sessions,
+    /// Attachment chunks.
+    Attachments,
+}
+
+impl Sidecar {
+    pub(crate) const fn keyspace(self) -> Keyspace {
+        match self {
+            Self::Sessions => Keyspace::Sessions,
+            Self::Attachments => Keyspace::Attachments,
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! One open transaction: it reads its own writes, and is kept or undone as a whole.
+//!
+//! It never flushes and never answers: the writer does, for all transactions of a round at once.
+
+use std::ops::Bound;
+
+use tombolo_document::{
+    Actor, DocumentId, DocumentView, Dot, HybridClock, Merged, SiteId, VersionVector, merge, order,
+};
+use tombolo_query::source::{IndexDefinition, Source, SourceError, Target, Visit};
+
+use crate::{
+    StoreError,
+    arrival::{Arrivals, Origin},
+    catalog::{COLLECTION_NAME_BYTES_MAX, COLLECTIONS_MAX, Catalog, Collection},
+    engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
+    evicted, indexing,
+    layout::{self, CHANGE_RECORD, DocumentRecord},
+    overlay::Overlay,
+    reads::{self, Reads, serve_queries},
+    sidecar::Sidecar,
+    state::{LogId, State},
+};
+
+/// What the writer lends to a transaction.
+pub(crate) struct Desk<'w> {
+    pub(crate) below: &'w dyn EngineSnapshot,
+    pub(crate) overlay: &'w mut Overlay,
+    pub(crate) state: &'w mut State,
+    pub(crate) clock: &'w mut HybridClock,
+    pub(crate) entropy: &'w mut (dyn FnMut() -> [u8; 16] + Send),
+}
+
+/// One transaction, held by the work that runs in it.
+pub struct Transaction<'w> {
+    pub(crate) desk: Desk<'w>,
+    dot: Dot,
+    commit: u64,
+    now_ms: u64,
+    renewed_log: bool,
+    /// Set when a write needs a new actor, which a transaction cannot change half-way.
+    pub(crate) needs_new_actor: bool,
+}
+
+/// A document key with what is known of it before a change.
+pub(crate) struct Before {
+    pub(crate) key: Vec<u8>,
+    pub(crate) record: Option<StoredBytes>,
+}
+
+impl<'w> Transaction<'w> {
+    pub(crate) fn new(desk: Desk<'w>, site: SiteId, now_ms: u64) -> Result<Self, StoreError> {
+        let stamp = desk.clock.tick(now_ms)?;
+        let dot = Dot::new(Actor::new(site, desk.state.epoch), stamp);
+        let commit = desk.state.last_number + 1;
+        Ok(Self {
+            desk,
+            dot,
+            commit,
+            now_ms,
+            renewed_log: false,
+            needs_new_actor: false,
+        })
+    }
+
+    /// The local number that this transaction has if it is kept.
+    pub const fn commit(&self) -> u64 {
+        self.commit
+    }
+
+    /// Unites a document or delta from a peer with the local state. `log` is the remote log that
+    /// it came from, so that it is not sent back there.
+    ///
+    /// # Errors
+    /// [`StoreError::Merge`] if the bytes are refused, [`StoreError::Clock`] if they hold a stamp
+    /// too far ahead; the document is unchanged then.
+    pub fn merge(
+        &mut self,
+        collection: &str,
+        id: &DocumentId,
+        incoming: &[u8],
+        log: Option<LogId>,
+    ) -> Result<Merged, StoreError> {
+        let vector = merge::version_vector(incoming)
+            .map_err(|error| StoreError::Merge(merge::MergeError::Remote(error)))?;
+        if let Some(newest) = vector.newest() {
+            self.desk.clock.observe(newest, self.now_ms)?;
+        }
+        let found = reads::record(self, collection, id.as_bytes())?;
+        let record = found.as_deref().map(DocumentRecord::read).transpose()?;
+        let local = record.map(|record| record.document);
+        let merged = merge::merge(local, incoming).map_err(StoreError::Merge)?;
+        if merged.changed {
+            let origin = self.origin(log)?;
+            self.replace(collection, id, &merged.document, origin)?;
+        }
+        Ok(merged)
+    }
+
+    /// Puts bytes beside the documents, or removes them.
+    ///
+    /// # Errors
+    /// The bytes are beyond the engine's limits, or the transaction became too large.
+    pub fn set_sidecar(
+        &mut self,
+        sidecar: Sidecar,
+        key: &[u8],
+        value: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.set(sidecar.keyspace(), key, value)
+    }
+
+    /// Bytes beside the documents, as this transaction sees them.
+    ///
+    /// # Errors
+    /// The engine failed.
+    pub fn sidecar(&self, sidecar: Sidecar, key: &[u8]) -> Result<Option<StoredBytes>, StoreError> {
+        Ok(self.get(sidecar.keyspace(), key)?)
+    }
+
+    /// Begins a new life of the change log: after a restore or when a peer tells that this store
+    /// was copied or rolled back. With it comes a new actor epoch from the next transaction on.
+    ///
+    /// # Errors
+    /// The engine failed.
+    pub fn renew_identity(&mut self) -> Result<(), StoreError> {
+        self.renew_log();
+        self.desk.state.epoch += 1;
+        evicted::forget_all(self)
+    }
+
+    /// Whether the transaction changed anything.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.desk.overlay.has_changes() || self.renewed_log
+    }
+
+    /// Gives the log a new id, once in a transaction.
+    pub(crate) fn renew_log(&mut self) {
+        if !self.renewed_log {
+            self.desk.state.log = LogId((self.desk.entropy)());
+            self.renewed_log = true;
+        }
+    }
+
+    pub(crate) fn set(
+        &mut self,
+        keyspace: Keyspace,
+        key: impl Into<StoredBytes>,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.desk.overlay.set(keyspace, key, value)
+    }
+
+    /// Puts the record of a collection where the registry and the disk both have it.
+    pub(crate) fn set_collection(
+        &mut self,
+        name: &str,
+        collection: Collection,
+    ) -> Result<(), StoreError> {
+        let (key, value) = self.desk.state.catalog.set(name.into(), collection);
+        self.set(Keyspace::Meta, key, value)
+    }
+
+    /// The collection of this name, made if it is new.
+    pub(crate) fn collection(&mut self, name: &str) -> Result<Collection, StoreError> {
+        if let Some(collection) = self.desk.state.catalog.collection(name) {
+            return Ok(collection.clone());
+        }
+        if name.len() > COLLECTION_NAME_BYTES_MAX {
+            return Err(StoreError::CollectionName { bytes: name.len() });
+        }
+        if self.desk.state.catalog.collections.size() >= COLLECTIONS_MAX {
+            return Err(StoreError::TooMany {
+                what: "collections",
+                max: COLLECTIONS_MAX,
+            });
+        }
+        self.desk.state.collections_made += 1;
+        let number = self.desk.state.collections_made;
+        Ok(Collection {
+            number,
+            written: false,
+            live: 0,
+            indexes: Default::default(),
+        })
+    }
+
+    fn origin(&mut self, log: Option<LogId>) -> Result<Origin, StoreError> {
+        let Some(log) = log else {
+            return Ok(Origin::UNKNOWN);
+        };
+        if let Some(origin) = self.desk.state.catalog.origin(log) {
+            return Ok(origin);
+        }
+        match self.desk.state.catalog.remember_log(log) {
+            Some((origin, (key, value))) => {
+                self.set(Keyspace::Meta, key, value)?;
+                Ok(origin)
+            }
+            None => Ok(Origin::UNKNOWN),
+        }
+    }
+
+    /// The one way in which a document changes: record, change log, indexes and count together.
+    fn replace(
+        &mut self,
+        name: &str,
+        id: &DocumentId,
+        document: &[u8],
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let mut collection = self.collection(name)?;
+        let key = layout::document_key(collection.number, id.as_bytes());
+        let before = Before {
+            record: self.get(Keyspace::Documents, &key)?,
+            key,
+        };
+        let old = before
+            .record
+            .as_deref()
+            .map(DocumentRecord::read)
+            .transpose()?;
+        if old.as_ref().is_some_and(|old| old.document == document) {
+            return Ok(());
+        }
+        let vector = merge::version_vector(document).map_err(StoreError::DamagedDocument)?;
+        let view = DocumentView::new(document).map_err(StoreError::DamagedDocument)?;
+        let live = view.is_visible().map_err(StoreError::DamagedDocument)?;
+        evicted::check(self, &before.key, &vector, origin)?;
+        let arrivals = self.note_arrival(old.as_ref(), &vector, origin, &before.key)?;
+        indexing::move_entries(
+            self,
+            &collection,
+            id.as_bytes(),
+            old.as_ref(),
+            live.then_some(document),
+        )?;
+        let record = DocumentRecord::write(live, &arrivals, &vector, document);
+        self.set(Keyspace::Documents, before.key.clone(), Some(record))?;
+        self.set(
+            Keyspace::Changes,
+            layout::change_key(self.commit, &before.key),
+            Some(CHANGE_RECORD.to_vec()),
+        )?;
+        let was_live = old.is_some_and(|old| old.live);
+        if live != was_live || !collection.written {
+            collection.live = collection.live + u64::from(live) - u64::from(was_live);
+            collection.written = true;
+            self.set_collection(name, collection)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what arrives, and removes the document's older entry in the change log.
+    fn note_arrival(
+        &mut self,
+        old: Option<&DocumentRecord<'_>>,
+        vector: &VersionVector,
+        origin: Origin,
+        key: &[u8],
+    ) -> Result<Arrivals, StoreError> {
+        let Some(old) = old else {
+            let mut arrivals = Arrivals::default();
+            arrivals.note(self.commit, origin, &VersionVector::new(), vector);
+            return Ok(arrivals);
+        };
+        let old_vector = old.vector()?;
+        let mut arrivals = old.arrivals(&old_vector)?;
+        if let Some(commit) = arrivals
+            .last_commit()
+            .filter(|commit| *commit != self.commit)
+        {
+            self.set(Keyspace::Changes, layout::change_key(commit, key), None)?;
+        }
+        arrivals.note(self.commit, origin, &old_vector, vector);
+        Ok(arrivals)
+    }
+
+    /// Forgets a document here: its record, its entries and its place in the change log.
+    fn forget(&mut self, name: &str, id: &DocumentId) -> Result<(), StoreError> {
+        let Some(mut collection) = self.desk.state.catalog.collection(name).cloned() else {
+            return Ok(());
+        };
+        let key = layout::document_key(collection.number, id.as_bytes());
+        let Some(bytes) = self.get(Keyspace::Documents, &key)? else {
+            return Ok(());
+        };
+        let record = DocumentRecord::read(&bytes)?;
+        let vector = record.vector()?;
+        indexing::move_entries(self, &collection, id.as_bytes(), Some(&record), None)?;
+        if let Some(commit) = record.arrivals(&vector)?.last_commit() {
+            self.set(Keyspace::Changes, layout::change_key(commit, &key), None)?;
+        }
+        evicted::remember(self, &key, &vector)?;
+        self.set(Keyspace::Documents, key, None)?;
+        if record.live {
+            collection.live -= 1;
+            self.set_collection(name, collection)?;
+        }
+        self.renew_log();
+        Ok(())
+    }
+}
+
+impl Reads for Transaction<'_> {
+    fn catalog(&self) -> &Catalog {
+        &self.desk.state.catalog
+    }
+
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<StoredBytes>, EngineError> {
+        self.desk.overlay.get(self.desk.below, keyspace, key)
+    }
+
+    fn scan_bytes(
+        &self,
+        keyspace: Keyspace,
+        range: &KeyRange,
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        self.desk
+            .overlay
+            .scan(self.desk.below, keyspace, range, direction, visitor)
+    }
+}
+
+serve_queries!(Transaction<'_>);
+
+impl Target for Transaction<'_> {
+    fn dot(&self) -> Dot {
+        self.dot
+    }
+
+    fn state(&self, collection: &str, id: &DocumentId) -> Result<Option<Vec<u8>>, SourceError> {
+        let found = reads::record(self, collection, id.as_bytes()).map_err(SourceError::from)?;
+        let Some(bytes) = found else { return Ok(None) };
+        let record = DocumentRecord::read(&bytes)?;
+        Ok(Some(record.document.to_vec()))
+    }
+
+    fn put(
+        &mut self,
+        collection: &str,
+        id: &DocumentId,
+        document: Vec<u8>,
+    ) -> Result<(), SourceError> {
+        Ok(self.replace(collection, id, &document, Origin::HERE)?)
+    }
+
+    fn evict(&mut self, collection: &str, id: &DocumentId) -> Result<(), SourceError> {
+        Ok(self.forget(collection, id)?)
+    }
+
+    fn create_index(&mut self, index: &IndexDefinition) -> Result<(), SourceError> {
+        Ok(indexing::create(self, index)?)
+    }
+
+    fn drop_index(&mut self, collection: &str, name: &str) -> Result<(), SourceError> {
+        Ok(indexing::drop_index(self, collection, name)?)
+    }
+}

@@ -1,0 +1,13 @@
+//! The store: what a transaction keeps, what a crash leaves, and what the change log tells.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must fail, also in its helpers"
+)]
+
+mod bench;
+mod eviction;
+mod log;
+mod model;
+mod recovery;
+mod transactions;
