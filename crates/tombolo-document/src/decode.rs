@@ -6,24 +6,20 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::actor::{Actor, Dot, SiteId};
 use crate::bytes::{DecodeError, Reader, unzigzag};
+use crate::head::{Head, Resolve, entry, take_commits, take_head};
 use crate::layout::{
-    BASE_ABSENT, BASE_OTHER, BASE_SAME, COUNTER_BASES, COUNTER_FLOOR, COUNTER_RESTART, DELTA,
-    HAS_REMOVALS, INTERNED, NODE_ORDER, NODE_REMOVALS, OFFSET_BYTES, ROOT_REMOVED, VERSION,
-    VERSION_MASK, WIDE_MAP, take_stamp,
+    COUNTER_BASES, COUNTER_FLOOR, COUNTER_RESTART, DELTA, HAS_REMOVALS, NODE_ORDER, NODE_REMOVALS,
+    OFFSET_BYTES, ROOT_REMOVED, WIDE_MAP, take_stamp,
 };
 use crate::raw::{self, RawValue};
 use crate::schema::Kind;
 use crate::tree::{
-    Base, Child, CommitIndex, Commits, Counter, Dots, Floor, Leaf, MapNode, Node, Part, Removal,
+    Base, Child, CommitIndex, Counter, Dots, Floor, Leaf, MapNode, Node, Part, Removal, Removals,
     Tree,
 };
 use crate::value::MAX_DEPTH;
 use crate::version::{MAX_ACTORS, VersionVector};
-
-/// Tells which actor a peer means by a number.
-pub(crate) type Resolve<'r> = &'r dyn Fn(u64) -> Option<Actor>;
 
 /// What bytes from outside hold.
 #[derive(Debug)]
@@ -89,111 +85,6 @@ fn whole(decoded: Decoded<'_>) -> Result<Tree<'_>, DecodeError> {
             at: 0,
         }),
     }
-}
-
-/// The actors and stamps at the head of the bytes.
-pub(crate) struct Head {
-    pub(crate) flags: u8,
-    pub(crate) newest_ms: u64,
-    pub(crate) vector: VersionVector,
-    base: VersionVector,
-}
-
-/// Reads up to and with the version vector.
-pub(crate) fn take_head(
-    reader: &mut Reader<'_>,
-    resolve: Option<Resolve<'_>>,
-) -> Result<Head, DecodeError> {
-    let first = reader.byte("header")?;
-    let version = first & VERSION_MASK;
-    if version != VERSION {
-        return Err(DecodeError::UnknownVersion { version });
-    }
-    let flags = first & !VERSION_MASK;
-    let newest_ms = reader.varint("newest stamp")?;
-    let count = reader.count("actors")?;
-    if count > MAX_ACTORS {
-        return Err(DecodeError::TooManyActors);
-    }
-    let mut head = Head {
-        flags,
-        newest_ms,
-        vector: VersionVector::new(),
-        base: VersionVector::new(),
-    };
-    for _ in 0..count {
-        take_actor(reader, resolve, &mut head)?;
-    }
-    Ok(head)
-}
-
-fn take_actor(
-    reader: &mut Reader<'_>,
-    resolve: Option<Resolve<'_>>,
-    head: &mut Head,
-) -> Result<(), DecodeError> {
-    let actor = if head.flags & INTERNED == 0 {
-        let site = SiteId(reader.array("site id")?);
-        let epoch = reader.varint("epoch")?;
-        Actor::new(
-            site,
-            u32::try_from(epoch).map_err(|_| reader.malformed("epoch"))?,
-        )
-    } else {
-        let number = reader.varint("actor number")?;
-        let actor = resolve.and_then(|resolve| resolve(number));
-        actor.ok_or_else(|| reader.malformed("actor number"))?
-    };
-    let last = head.vector.entries().last();
-    if last.is_some_and(|(last, _)| *last >= actor) {
-        return Err(reader.malformed("order of actors"));
-    }
-    let stamp = take_stamp(reader, head.newest_ms)?;
-    head.vector.push(actor, stamp);
-    if head.flags & DELTA == 0 {
-        return Ok(());
-    }
-    match reader.varint("base")? {
-        BASE_ABSENT => {}
-        BASE_SAME => head.base.push(actor, stamp),
-        BASE_OTHER => match take_stamp(reader, head.newest_ms)? {
-            seen if seen < stamp => head.base.push(actor, seen),
-            _ => return Err(reader.malformed("base: not below the vector")),
-        },
-        _ => return Err(reader.malformed("base")),
-    }
-    Ok(())
-}
-
-/// Reads the commit table that follows the head.
-pub(crate) fn take_commits(reader: &mut Reader<'_>, head: &Head) -> Result<Commits, DecodeError> {
-    let count = reader.count("commits")?;
-    let mut commits = Commits::new();
-    for _ in 0..count {
-        let actor = reader.varint("commit")?;
-        if actor & 1 == 1 {
-            return Err(reader.malformed("commit: signatures are not known here"));
-        }
-        let (actor, seen) = entry(reader, &head.vector, actor >> 1)?;
-        let dot = Dot::new(actor, take_stamp(reader, head.newest_ms)?);
-        if dot.stamp > seen || commits.last().is_some_and(|last| *last >= dot) {
-            return Err(reader.malformed("commit: out of order or above the vector"));
-        }
-        commits.push(dot);
-    }
-    Ok(commits)
-}
-
-fn entry(
-    reader: &Reader<'_>,
-    vector: &VersionVector,
-    place: u64,
-) -> Result<(Actor, crate::stamp::Stamp), DecodeError> {
-    let place = usize::try_from(place).ok();
-    let found = place.and_then(|place| vector.entries().get(place));
-    found
-        .copied()
-        .ok_or_else(|| reader.malformed("place of an actor"))
 }
 
 struct Decoder<'a> {
@@ -367,7 +258,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn node_removals(&mut self, node: &mut Node<'a>) -> Result<(), DecodeError> {
-        let mut removals: crate::tree::Removals = Default::default();
+        let mut removals: Removals = Default::default();
         for _ in 0..self.reader.count("removals")? {
             let mask = self.reader.byte("removed kinds")?;
             let removal = self.removal()?;
