@@ -37,3 +37,36 @@ pub(crate) fn parse(text: &str, context: Context<'_>) -> Result<Config, ConfigEr
     resolve::resolve(raw, context.insecure_listen)
         .map_err(|problems| ConfigError::new(context.file, text, problems))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between them they have every section.
+    const SOURCES: [&str; 2] = [
+        include_str!("../../tests/config/everything_off.yaml"),
+        include_str!("../../tests/config/known_clients.yaml"),
+    ];
+
+    fn judge(text: &str) {
+        let context = Context {
+            file: "f",
+            insecure_listen: InsecureListen::Refused,
+        };
+        if let Err(error) = parse(text, context) {
+            assert!(error.to_string().starts_with("error: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_damage_to_a_file_makes_reading_panic() {
+        for source in SOURCES {
+            for (cut, letter) in source.char_indices() {
+                let after = &source[cut + letter.len_utf8()..];
+                judge(&source[..cut]);
+                judge(&format!("{}{after}", &source[..cut]));
+                judge(&format!("{}\"{after}", &source[..cut]));
+            }
+        }
+    }
+}
