@@ -13,7 +13,7 @@ use crate::{
     arrival::Origin,
     codec::{RECORD_VERSION, RecordReader, put_bytes, put_varint},
     engine::{EngineSnapshot, KeyRange, Keyspace},
-    reads::scan_fallible,
+    reads::{FallibleVisitor, scan_fallible},
     state::LogId,
 };
 
@@ -65,7 +65,7 @@ impl Catalog {
             names: RedBlackTreeMapSync::new_sync(),
             logs: RedBlackTreeMapSync::new_sync(),
         };
-        let each = |tag: u8, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>| {
+        let each = |tag: u8, visit: &mut FallibleVisitor<'_>| {
             scan_fallible(snapshot, Keyspace::Meta, &KeyRange::prefix(&[tag]), visit)
         };
         each(COLLECTION, &mut |key, value| {

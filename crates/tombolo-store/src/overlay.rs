@@ -75,28 +75,37 @@ impl Overlay {
         self.settled_bytes = 0;
     }
 
-    pub(crate) fn get(
-        &self,
-        below: &dyn EngineSnapshot,
-        keyspace: Keyspace,
-        key: &[u8],
-    ) -> Result<Option<StoredBytes>, EngineError> {
-        match self.batch.lookup(keyspace, key) {
+    /// The round so far over what was there before it.
+    pub(crate) const fn over<'l>(&'l self, below: &'l dyn EngineSnapshot) -> Layers<'l> {
+        Layers {
+            upper: &self.batch,
+            below,
+        }
+    }
+}
+
+/// Two layers read as one; a removal hides what is below it.
+pub(crate) struct Layers<'l> {
+    upper: &'l Batch,
+    below: &'l dyn EngineSnapshot,
+}
+
+impl EngineSnapshot for Layers<'_> {
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<StoredBytes>, EngineError> {
+        match self.upper.lookup(keyspace, key) {
             Some(state) => Ok(state.cloned()),
-            None => below.get(keyspace, key),
+            None => self.below.get(keyspace, key),
         }
     }
 
-    /// Visits both layers as one; a removal hides what is below it.
-    pub(crate) fn scan(
+    fn scan(
         &self,
-        below: &dyn EngineSnapshot,
         keyspace: Keyspace,
         range: &KeyRange,
         direction: Direction,
         visitor: &mut Visitor<'_>,
     ) -> Result<(), EngineError> {
-        let entries = self.batch.range(keyspace, range);
+        let (entries, below) = (self.upper.range(keyspace, range), self.below);
         match direction {
             Direction::Forward => {
                 let mut merge = Merge::new(entries, Ordering::Less, visitor);

@@ -275,12 +275,15 @@ pub(crate) fn indexes(reads: &dyn Reads, wanted: Option<&str>) -> Vec<IndexDefin
     definitions
 }
 
+/// A visitor that may fail, which ends its scan.
+pub(crate) type FallibleVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
 /// A scan whose visitor may fail.
 pub(crate) fn scan_fallible(
     snapshot: &dyn EngineSnapshot,
     keyspace: Keyspace,
     range: &KeyRange,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    visit: &mut FallibleVisitor<'_>,
 ) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     snapshot.scan(

@@ -16,7 +16,7 @@ use crate::{
     StoreError,
     catalog::Catalog,
     chain::{self, HEADS_CHECKED_ON_OPEN},
-    engine::{Batch, Engine, Keyspace},
+    engine::{Batch, Engine, EngineStats, Keyspace},
     job::{Commit, Done, TypedJob, WriteError},
     open_transaction::OpenTransaction,
     overlay::Overlay,
@@ -109,6 +109,7 @@ impl Published {
 pub struct Store {
     /// Taken when the store is dropped, which ends the writer.
     queue: Option<SyncSender<Request>>,
+    engine: Arc<dyn Engine>,
     published: Arc<Published>,
     writer: Option<JoinHandle<()>>,
 }
@@ -119,7 +120,7 @@ impl Store {
     /// # Errors
     /// The engine failed; [`StoreError::OtherDatabase`]; [`StoreError::NewerFormat`];
     /// [`StoreError::DamagedLog`] if the newest commits do not hang together.
-    pub fn open(engine: Box<dyn Engine>, mut settings: StoreSettings) -> Result<Self, StoreError> {
+    pub fn open(engine: Arc<dyn Engine>, mut settings: StoreSettings) -> Result<Self, StoreError> {
         let state = recover(&*engine, &mut settings)?;
         let view = View {
             bytes: engine.snapshot()?,
@@ -129,7 +130,7 @@ impl Store {
         let published = Arc::new(Published(Mutex::new(Arc::new(view))));
         let (queue, requests) = sync_channel(WRITES_WAITING_MAX);
         let writer = Writer {
-            engine,
+            engine: Arc::clone(&engine),
             queue: requests,
             published: Arc::clone(&published),
             site: settings.site,
@@ -156,6 +157,7 @@ impl Store {
             })?;
         Ok(Self {
             queue: Some(queue),
+            engine,
             published,
             writer: Some(writer),
         })
@@ -164,6 +166,11 @@ impl Store {
     /// The newest durable state. Never waits for a writer.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.published.view())
+    }
+
+    /// Size and counters of the engine.
+    pub fn engine_stats(&self) -> EngineStats {
+        self.engine.stats()
     }
 
     /// Queues `work` for the writer, and returns at once. `done` is called on the writer's thread

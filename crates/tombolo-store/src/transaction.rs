@@ -308,7 +308,7 @@ impl Reads for Transaction<'_> {
     }
 
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<StoredBytes>, EngineError> {
-        self.desk.overlay.get(self.desk.below, keyspace, key)
+        self.desk.overlay.over(self.desk.below).get(keyspace, key)
     }
 
     fn scan_bytes(
@@ -318,9 +318,8 @@ impl Reads for Transaction<'_> {
         direction: Direction,
         visitor: &mut Visitor<'_>,
     ) -> Result<(), EngineError> {
-        self.desk
-            .overlay
-            .scan(self.desk.below, keyspace, range, direction, visitor)
+        let layers = self.desk.overlay.over(self.desk.below);
+        layers.scan(keyspace, range, direction, visitor)
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) enum Request {
 type Answer = (Box<dyn Job>, Result<Option<Commit>, StoreError>);
 
 pub(crate) struct Writer {
-    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
     pub(crate) queue: Receiver<Request>,
     pub(crate) published: Arc<Published>,
     pub(crate) surroundings: Surroundings,

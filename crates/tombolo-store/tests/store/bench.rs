@@ -56,7 +56,7 @@ impl World {
     }
 
     pub(crate) fn open(&self, engine: impl Engine + 'static) -> Store {
-        Store::open(Box::new(engine), self.settings()).unwrap()
+        Store::open(Arc::new(engine), self.settings()).unwrap()
     }
 }
 

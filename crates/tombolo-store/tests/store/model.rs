@@ -304,7 +304,7 @@ proptest! {
                 }
                 Step::RollBack(changes) => run(store.as_ref().unwrap(), changes, false).unwrap(),
                 Step::Reopen | Step::Cut { .. } => {
-                    store = None;
+                    drop(store.take());
                     store = Some(open());
                 }
             }

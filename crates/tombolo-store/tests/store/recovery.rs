@@ -1,6 +1,6 @@
 //! Opening again: whose data it is, which format it has, and that nothing goes back.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use tombolo_document::{Actor, SiteId};
 use tombolo_store::{
@@ -13,7 +13,7 @@ use tombolo_store::{
 use crate::bench::{Faulty, World, read, set, write};
 
 fn reopened(disk: &FaultyDisk, world: &World) -> Result<Store, StoreError> {
-    Store::open(Box::new(disk.open()), world.settings())
+    Store::open(Arc::new(disk.open()), world.settings())
 }
 
 fn damage(disk: &FaultyDisk, change: impl Fn(&mut Batch)) {
@@ -76,7 +76,7 @@ fn another_database_is_refused_by_name() {
     let faulty = three_commits();
     let mut settings = faulty.world.settings();
     settings.database_id = "other".to_owned();
-    let error = Store::open(Box::new(faulty.disk.open()), settings)
+    let error = Store::open(Arc::new(faulty.disk.open()), settings)
         .err()
         .unwrap();
     assert!(matches!(&error, StoreError::OtherDatabase { found, .. } if found == "test-database"));
@@ -87,7 +87,7 @@ fn a_new_peer_key_writes_under_its_own_site() {
     let faulty = three_commits();
     let mut settings = faulty.world.settings();
     settings.site = SiteId([9; 16]);
-    let store = Store::open(Box::new(faulty.disk.open()), settings).unwrap();
+    let store = Store::open(Arc::new(faulty.disk.open()), settings).unwrap();
     assert_eq!(
         store.snapshot().actor(),
         Actor::new(SiteId([9; 16]), Actor::FIRST_EPOCH)

@@ -342,7 +342,9 @@ impl Node {
         };
         for (_, change) in &uncertain[..count] {
             match survival {
-                Survival::Scattered => change.restore(file, |page| random(0, seed ^ page) % 2 == 0),
+                Survival::Scattered => {
+                    change.restore(file, |page| random(0, seed ^ page).is_multiple_of(2))
+                }
                 _ => change.restore(file, |_| true),
             }
         }

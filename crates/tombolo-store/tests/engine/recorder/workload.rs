@@ -28,7 +28,7 @@ pub(crate) fn run(directory: &Path) {
     println!();
     for number in 1..=BATCHES {
         engine.write(&batch(number)).unwrap();
-        if random(number, 0) % 3 == 0 || number == BATCHES {
+        if random(number, 0).is_multiple_of(3) || number == BATCHES {
             engine.flush().unwrap();
             println!("ack {number}");
             std::io::stdout().flush().unwrap();
