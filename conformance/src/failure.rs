@@ -1,0 +1,42 @@
+//! Why a case does not pass.
+
+use tombolo_query::QueryError;
+
+/// Why a case does not pass.
+#[derive(Debug)]
+pub enum Failure {
+    /// The case itself is malformed: the fault of whoever wrote it.
+    Case(String),
+    /// The runner has no machinery for this case.
+    Unsupported(String),
+    /// A statement failed that should not.
+    Statement {
+        /// Its text.
+        statement: String,
+        /// Why it failed.
+        error: QueryError,
+    },
+    /// A statement gave something else than expected.
+    Expectation(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Case(text) => write!(f, "the case is malformed: {text}"),
+            Self::Unsupported(text) => write!(f, "the runner cannot do this: {text}"),
+            Self::Statement { statement, error } => {
+                write!(f, "{statement}: {error}")?;
+                let mut source = std::error::Error::source(error);
+                while let Some(inner) = source {
+                    write!(f, ": {inner}")?;
+                    source = inner.source();
+                }
+                Ok(())
+            }
+            Self::Expectation(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
