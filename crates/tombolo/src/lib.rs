@@ -1,1 +1,38 @@
 //! An offline-first document database: open, execute, transact, close.
+//!
+//! ```
+//! use tombolo::{Database, Object, Options, Value};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let directory = tempfile::tempdir()?;
+//! let database = Database::open(Options::directory("my-database", directory.path()))?;
+//! let task = Object::from([("title".to_owned(), Value::from("buy milk"))]);
+//! let arguments = Object::from([("task".to_owned(), Value::Object(task))]);
+//! let inserted = database.execute("INSERT INTO tasks DOCUMENTS (:task)", arguments)?;
+//! assert_eq!(inserted.mutated_document_ids.len(), 1);
+//!
+//! let found = database.execute("SELECT title FROM tasks", Object::new())?;
+//! assert_eq!(tombolo::json::print(&found.items[0]), r#"{"title":"buy milk"}"#);
+//! database.close();
+//! # Ok(())
+//! # }
+//! ```
+
+mod database;
+mod error;
+mod options;
+mod peer_key;
+mod response;
+mod statements;
+mod surroundings;
+mod transaction;
+
+pub use database::Database;
+pub use error::{ExecuteError, OpenError, TransactionError};
+pub use options::{Options, Storage};
+pub use peer_key::PeerKeyError;
+pub use response::Response;
+pub use statements::Prepared;
+pub use tombolo_document::{DocumentId, Object, Value, json};
+pub use tombolo_query::{OutcomeKind, QueryError};
+pub use transaction::{ReadTransaction, Transaction};

@@ -1,0 +1,237 @@
+//! One open database: statements in, results out.
+//!
+//! Reads run where they are asked, on a snapshot, and never wait for writers.
+//! Writes pass the store's one queue and are durable before they are answered.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tombolo_document::{Object, SiteId};
+use tombolo_query::{Context, Limits, NoSystemRows, Outcome, Parameters, Source, Target};
+use tombolo_store::engine::{Engine, FjallEngine, FjallSettings, MemoryEngine};
+use tombolo_store::{Store, StoreSettings, Timekeeper};
+
+use crate::error::{ExecuteError, OpenError, TransactionError};
+use crate::options::{Options, Storage};
+use crate::peer_key::PeerKey;
+use crate::response::Response;
+use crate::statements::{Prepared, StatementCache};
+use crate::surroundings::{RandomIds, SystemTimekeeper, random_16};
+use crate::transaction::{ReadTransaction, Transaction};
+
+/// An open database. Dropping it waits for the writes that were begun.
+pub struct Database {
+    store: Store,
+    engine: Arc<Executor>,
+}
+
+/// What runs statements, wherever they are run.
+pub(crate) struct Executor {
+    time: Arc<SystemTimekeeper>,
+    parameters: RwLock<Arc<Parameters>>,
+    statements: StatementCache,
+}
+
+impl Database {
+    /// Opens a database, or makes a new one.
+    ///
+    /// # Errors
+    /// The directory is held by another process, holds another database or a
+    /// newer format, is damaged, or cannot be written.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let (engine, key): (Arc<dyn Engine>, PeerKey) = match &options.storage {
+            Storage::Directory(directory) => {
+                // The engine takes the lock under which the key may be made.
+                let engine = FjallEngine::open(directory, &FjallSettings::default())?;
+                (Arc::new(engine), PeerKey::load_or_create(directory)?)
+            }
+            Storage::Memory => (Arc::new(MemoryEngine::new()), PeerKey::ephemeral()?),
+        };
+        let site = SiteId::derive(&options.database_id, key.public());
+        let time = Arc::new(SystemTimekeeper::new());
+        let clock: Arc<dyn Timekeeper> = time.clone();
+        let entropy =
+            || random_16().expect("invariant: randomness was there when the key was made");
+        let mut settings = StoreSettings::new(options.database_id, site, clock, entropy);
+        settings.transaction_limit = options.transaction_limit;
+        Ok(Self {
+            store: Store::open(engine, settings)?,
+            engine: Arc::new(Executor {
+                time,
+                parameters: RwLock::default(),
+                statements: StatementCache::default(),
+            }),
+        })
+    }
+
+    /// Runs one statement with `arguments` for its `:name` parameters, and
+    /// waits for it.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]; nothing of the statement is kept then.
+    pub fn execute(&self, statement: &str, arguments: Object) -> Result<Response, ExecuteError> {
+        let statement = self.prepare(statement)?;
+        if !statement.is_mutation() {
+            return self.read(&statement, &arguments, None);
+        }
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        self.write(&statement, arguments, None, move |result| {
+            // Whoever waited may have died meanwhile.
+            let _ = answer.try_send(result);
+        })?;
+        answered.recv().unwrap_or(Err(ExecuteError::Closed))
+    }
+
+    /// Parses a statement, or finds it among those parsed before.
+    ///
+    /// # Errors
+    /// The text is not a statement.
+    pub fn prepare(&self, statement: &str) -> Result<Prepared, ExecuteError> {
+        self.engine.prepare(statement)
+    }
+
+    /// Runs a statement that only reads, on this thread, for `time_left` at
+    /// most.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]; a statement that writes is refused.
+    pub fn read(
+        &self,
+        statement: &Prepared,
+        arguments: &Object,
+        time_left: Option<Duration>,
+    ) -> Result<Response, ExecuteError> {
+        let until = self.engine.until(time_left);
+        let outcome = self
+            .engine
+            .read(statement, &self.store.snapshot(), arguments, until)?;
+        Ok(Response::new(outcome, None))
+    }
+
+    /// Queues a statement that writes and returns at once. `done` is called on
+    /// the writer's thread when the change is durable or refused; it must not
+    /// wait for anything. Time in the queue counts towards `time_left`.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Busy`] if too many writes wait; `done` is not called
+    /// then.
+    pub fn write(
+        &self,
+        statement: &Prepared,
+        arguments: Object,
+        time_left: Option<Duration>,
+        done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
+    ) -> Result<(), ExecuteError> {
+        let until = self.engine.until(time_left);
+        let (engine, statement) = (Arc::clone(&self.engine), statement.clone());
+        let work = move |transaction: &mut tombolo_store::Transaction<'_>| {
+            engine.write(&statement, transaction, &arguments, until)
+        };
+        let finish = |result: Result<(tombolo_store::Commit, Outcome), _>| {
+            done(match result {
+                Ok((commit, outcome)) => Ok(Response::new(outcome, Some(commit.number))),
+                Err(error) => Err(ExecuteError::from(error)),
+            });
+        };
+        Ok(self.store.write(work, finish)?)
+    }
+
+    /// Runs `work` in a transaction: kept as a whole if it gives `Ok`, undone
+    /// if it gives `Err` or panics. Gives the work's value and the local
+    /// commit. A statement that fails inside leaves the transaction usable.
+    ///
+    /// One transaction is open at a time and other writes wait for it, so it
+    /// is rolled back after `Options::transaction_limit`. Writing through the
+    /// database itself inside `work` waits for that moment.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; nothing is kept then.
+    pub fn transaction<T, E>(
+        &self,
+        work: impl FnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> Result<(T, u64), TransactionError<E>> {
+        let mut transaction = Transaction::begin(&self.store, Arc::clone(&self.engine))?;
+        match work(&mut transaction) {
+            Ok(value) => Ok((value, transaction.commit()?)),
+            Err(error) => Err(TransactionError::Work(error)),
+        }
+    }
+
+    /// A consistent view for several reads, which never waits for writers.
+    #[must_use]
+    pub fn read_transaction(&self) -> ReadTransaction {
+        ReadTransaction::new(self.store.snapshot(), Arc::clone(&self.engine))
+    }
+
+    /// Waits for the writes that were begun and releases the directory. The
+    /// same as dropping the database, under a name that says so.
+    pub fn close(self) {
+        drop(self);
+    }
+}
+
+impl Executor {
+    pub(crate) fn prepare(&self, statement: &str) -> Result<Prepared, ExecuteError> {
+        Ok(self.statements.prepare(statement)?)
+    }
+
+    /// The moment that ends a run.
+    pub(crate) fn until(&self, time_left: Option<Duration>) -> Option<Duration> {
+        time_left.map(|left| self.time.monotonic().saturating_add(left))
+    }
+
+    pub(crate) fn read(
+        &self,
+        statement: &Prepared,
+        source: &dyn Source,
+        arguments: &Object,
+        until: Option<Duration>,
+    ) -> Result<Outcome, ExecuteError> {
+        let run = |context: &Context<'_>| statement.0.read(source, context);
+        self.run(arguments, until, run)
+    }
+
+    pub(crate) fn write(
+        &self,
+        statement: &Prepared,
+        target: &mut dyn Target,
+        arguments: &Object,
+        until: Option<Duration>,
+    ) -> Result<Outcome, ExecuteError> {
+        let run = |context: &Context<'_>| statement.0.execute(target, context);
+        self.run(arguments, until, run)
+    }
+
+    fn run(
+        &self,
+        arguments: &Object,
+        until: Option<Duration>,
+        run: impl FnOnce(&Context<'_>) -> Result<Outcome, tombolo_query::QueryError>,
+    ) -> Result<Outcome, ExecuteError> {
+        let parameters = Arc::clone(
+            &self
+                .parameters
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let ids = RandomIds::default();
+        let outcome = run(&Context {
+            arguments,
+            parameters: &parameters,
+            now_ms: self.time.unix_ms(),
+            random: &|| ids.next(),
+            limits: Limits::DEFAULT,
+            stop: &|| until.is_some_and(|until| self.time.monotonic() >= until),
+            system: &NoSystemRows,
+        })?;
+        ids.finish()?;
+        if let Some(change) = &outcome.parameter_change {
+            let mut held = self
+                .parameters
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            Arc::make_mut(&mut held).apply(change);
+        }
+        Ok(outcome)
+    }
+}

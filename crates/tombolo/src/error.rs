@@ -1,0 +1,103 @@
+//! What can go wrong at the database's surface.
+
+use std::time::Duration;
+
+use tombolo_query::QueryError;
+use tombolo_store::engine::EngineError;
+use tombolo_store::{StoreError, WriteError};
+
+use crate::peer_key::PeerKeyError;
+use crate::surroundings::NoEntropy;
+
+/// Why a database did not open. The operator's to mend.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The files cannot be opened, or another process holds them.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The files hold another database, a newer format or damage.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device's key cannot be had.
+    #[error(transparent)]
+    PeerKey(#[from] PeerKeyError),
+}
+
+/// Why a statement did not succeed. Nothing of it was kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// The statement, its arguments, its time or the store, as the inner error
+    /// tells.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// Too many writes are waiting. Nobody's fault: try again later.
+    #[error("too many writes are waiting: try again later")]
+    Busy,
+    /// The transaction was open too long and was rolled back. The caller's
+    /// fault.
+    #[error(
+        "the transaction was open for more than {limit:?} and was rolled back: do slow work outside of it"
+    )]
+    TransactionExpired {
+        /// How long it may be open.
+        limit: Duration,
+    },
+    /// The store failed within a statement of the transaction, which was rolled
+    /// back. Our fault or the operator's.
+    #[error("the store failed within the transaction, which was rolled back: run it again")]
+    Broken,
+    /// The store failed. Our fault or the operator's.
+    #[error("the store could not keep the change")]
+    Store(#[source] StoreError),
+    /// The database was closed while the statement waited.
+    #[error("the database was closed while the statement waited")]
+    Closed,
+    /// The operating system has no randomness for ids.
+    #[error("no id could be generated")]
+    Entropy(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a transaction was not kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransactionError<E> {
+    /// The work gave this error; the transaction was rolled back.
+    #[error("the work of the transaction failed and was rolled back")]
+    Work(E),
+    /// The transaction could not begin or commit.
+    #[error(transparent)]
+    Execute(ExecuteError),
+}
+
+impl From<StoreError> for ExecuteError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::Deadline { limit } => Self::TransactionExpired { limit },
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<WriteError<Self>> for ExecuteError {
+    fn from(error: WriteError<Self>) -> Self {
+        match error {
+            WriteError::Store(error) => error.into(),
+            WriteError::Work(error) => error,
+        }
+    }
+}
+
+impl From<NoEntropy> for ExecuteError {
+    fn from(error: NoEntropy) -> Self {
+        Self::Entropy(Box::new(error))
+    }
+}
+
+impl<E> From<ExecuteError> for TransactionError<E> {
+    fn from(error: ExecuteError) -> Self {
+        Self::Execute(error)
+    }
+}

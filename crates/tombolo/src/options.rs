@@ -1,0 +1,49 @@
+//! How a database is opened.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where documents live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Storage {
+    /// Files in this directory, which belongs to one process at a time.
+    Directory(PathBuf),
+    /// Nowhere: everything is lost when the database is closed.
+    Memory,
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Names the database in the mesh; a directory holds one database.
+    pub database_id: String,
+    /// Where documents live.
+    pub storage: Storage,
+    /// How long a transaction may stay open before it is rolled back.
+    pub transaction_limit: Duration,
+}
+
+impl Options {
+    /// A database in the files of `directory`, made if it is absent.
+    pub fn directory(database_id: impl Into<String>, directory: impl AsRef<Path>) -> Self {
+        Self::with_storage(
+            database_id,
+            Storage::Directory(directory.as_ref().to_owned()),
+        )
+    }
+
+    /// A database that is lost when it is closed.
+    pub fn memory(database_id: impl Into<String>) -> Self {
+        Self::with_storage(database_id, Storage::Memory)
+    }
+
+    fn with_storage(database_id: impl Into<String>, storage: Storage) -> Self {
+        Self {
+            database_id: database_id.into(),
+            storage,
+            transaction_limit: tombolo_store::DEFAULT_TRANSACTION_LIMIT,
+        }
+    }
+}
