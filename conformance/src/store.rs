@@ -11,6 +11,9 @@ use tombolo_query::{IndexDefinition, Source, SourceError, Target};
 /// States of documents by id bytes, tombstones included.
 pub(crate) type Collection = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// An id and the state of its document.
+type Entry<'s> = (&'s [u8], &'s [u8]);
+
 /// Everything that one peer keeps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
@@ -37,7 +40,7 @@ impl Store {
         self.collections.get(collection).into_iter().flatten()
     }
 
-    fn live(&self, collection: &str) -> Result<Vec<(&[u8], &[u8])>, SourceError> {
+    fn live(&self, collection: &str) -> Result<Vec<Entry<'_>>, SourceError> {
         let mut live = Vec::new();
         for (id, state) in self.states(collection) {
             if is_live(state)? {

@@ -133,11 +133,6 @@ impl<'a> Datum<'a> {
         })
     }
 
-    /// The same, no longer borrowed.
-    pub(crate) fn into_owned(self) -> Datum<'static> {
-        self.into_value().map_or(Datum::Missing, Datum::from)
-    }
-
     /// What lies at the path inside, MISSING where there is nothing.
     pub(crate) fn at(self, path: &[String]) -> Self {
         path.iter().fold(self, |inside, step| match inside {

@@ -3,7 +3,7 @@
 use tombolo_document::IdError;
 
 use crate::limits::Limit;
-use crate::parse::{Failure, ParseError};
+use crate::parse::ParseError;
 use crate::source::SourceError;
 
 /// Why a statement was not carried out. Nothing of it may be kept: the caller
@@ -12,10 +12,10 @@ use crate::source::SourceError;
 pub enum QueryError {
     /// The text is not a statement. The caller's fault.
     #[error(transparent)]
-    Parse(#[from] ParseError),
+    Parse(#[from] Box<ParseError>),
     /// The statement is well formed and makes no sense. The caller's fault.
     #[error(transparent)]
-    Check(ParseError),
+    Check(Box<ParseError>),
     /// The statement cannot be carried out with these arguments or on these
     /// documents. The caller's fault.
     #[error("{0}")]
@@ -59,11 +59,5 @@ impl QueryError {
     /// An evaluation error with this text.
     pub(crate) fn evaluation(message: impl Into<String>) -> Self {
         Self::Evaluation(message.into())
-    }
-}
-
-impl From<Failure> for QueryError {
-    fn from(failure: Failure) -> Self {
-        Self::Parse(*failure)
     }
 }

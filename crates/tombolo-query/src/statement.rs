@@ -29,8 +29,7 @@ impl Statement {
     /// [`QueryError::Parse`] or [`QueryError::Check`], with the place.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let syntax = parse_statement(text)?;
-        let action =
-            check::check(text, &syntax.body).map_err(|failure| QueryError::Check(*failure))?;
+        let action = check::check(text, &syntax.body).map_err(QueryError::Check)?;
         Ok(Self {
             text: text.to_owned(),
             mode: syntax.mode,
@@ -75,7 +74,7 @@ impl Statement {
     /// collections as `system:name`.
     #[must_use]
     pub fn collections(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.terms().iter().map(|term| term_name(term)).collect();
+        let mut names: Vec<String> = self.terms().iter().map(term_name).collect();
         names.extend(self.written_collection().map(str::to_owned));
         names.sort();
         names.dedup();

@@ -152,8 +152,7 @@ impl Condition {
     /// The text is no condition, or it names another field.
     pub fn on_id(text: &str) -> Result<Self, QueryError> {
         let expression = parse_expression(text)?;
-        let expr =
-            check::condition(text, &expression).map_err(|failure| QueryError::Check(*failure))?;
+        let expr = check::condition(text, &expression).map_err(QueryError::Check)?;
         let mut foreign = None;
         expr.walk(&mut |inside| match inside {
             Expr::Field { path, .. } if path[0] != check::names::ID => {
@@ -164,11 +163,8 @@ impl Condition {
         });
         if let Some(name) = foreign {
             let message = format!("the condition may look at _id only, and it names {name}");
-            return Err(QueryError::Check(ParseError::new(
-                text,
-                expression.span,
-                message,
-            )));
+            let error = ParseError::new(text, expression.span, message);
+            return Err(QueryError::Check(Box::new(error)));
         }
         Ok(Self {
             text: text.to_owned(),

@@ -23,5 +23,6 @@ pub(crate) fn value_of(text: &str, arguments: &Object) -> Result<Datum<'static>,
         fuel: Fuel::new(&|| false),
         patterns: Patterns::default(),
     };
-    evaluate(&expr, &Scope::constant(&run)).map(Datum::into_owned)
+    let value = evaluate(&expr, &Scope::constant(&run))?.into_value();
+    Ok(value.map_or(Datum::Missing, Datum::from))
 }

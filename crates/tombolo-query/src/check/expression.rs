@@ -127,6 +127,14 @@ impl<'s> Binder<'s> {
                 branches: self.bind_pairs(branches)?,
                 otherwise: self.bind_optional(otherwise.as_deref())?.map(Box::new),
             },
+            ExpressionKind::Object(members) => Expr::Object(self.bind_pairs(members)?),
+            _ => return self.bind_range(expression),
+        })
+    }
+
+    /// ANY, EVERY, ARRAY and OBJECT.
+    fn bind_range(&mut self, expression: &Expression) -> Result<Expr, Failure> {
+        Ok(match &expression.kind {
             ExpressionKind::Quantified {
                 quantifier,
                 range,
@@ -171,8 +179,10 @@ impl<'s> Binder<'s> {
                     range: Box::new(bound_range(range, source, when)),
                 }
             }
-            ExpressionKind::Object(members) => Expr::Object(self.bind_pairs(members)?),
-            _ => Expr::Literal(tombolo_document::Value::Null),
+            _ => {
+                let message = "this expression has no meaning here";
+                return Err(self.names.error(expression.span, message));
+            }
         })
     }
 

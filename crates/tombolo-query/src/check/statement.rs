@@ -124,7 +124,7 @@ pub(crate) struct Insert {
 pub(crate) enum InsertSource {
     Documents(Vec<Expr>),
     Initial(Vec<Expr>),
-    Select(Query),
+    Select(Box<Query>),
 }
 
 /// Which documents a mutation works on, in which order.

@@ -22,7 +22,9 @@ pub(super) fn insert(text: &str, insert: &syntax::Insert) -> Result<Insert, Fail
     let source = match &insert.source {
         syntax::InsertSource::Documents(list) => InsertSource::Documents(constant.bind_all(list)?),
         syntax::InsertSource::Initial(list) => InsertSource::Initial(constant.bind_all(list)?),
-        syntax::InsertSource::Select(select) => InsertSource::Select(select::check(text, select)?),
+        syntax::InsertSource::Select(select) => {
+            InsertSource::Select(Box::new(select::check(text, select)?))
+        }
     };
     let term = syntax::Term {
         collection: insert.collection.clone(),

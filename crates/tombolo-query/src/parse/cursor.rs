@@ -237,17 +237,16 @@ impl<'t> Cursor<'t> {
         None
     }
 
-    fn no_name(&self, what: &str) -> Failure {
+    pub(super) fn no_name(&self, what: &str) -> Failure {
         let error = self.unexpected(what, &[]);
         let token = self.token();
         match token.kind {
-            TokenKind::Word => error.with_hint(
-                format!(
-                    "`{0}` is a reserved word; as a name it stands in backticks: \\`{0}\\`",
-                    self.text_of(token)
-                )
-                .replace("\\`", "`"),
-            ),
+            TokenKind::Word => {
+                let word = self.text_of(token);
+                error.with_hint(format!(
+                    "{word} is a reserved word; as a name it stands in backticks: `{word}`"
+                ))
+            }
             TokenKind::Text => error.with_hint("names stand in backticks, strings in quotes"),
             _ => error,
         }

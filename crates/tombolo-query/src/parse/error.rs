@@ -143,8 +143,8 @@ fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let width = right.len() + 1;
     let mut table = vec![0; (left.len() + 1) * width];
-    for column in 0..width {
-        table[column] = column;
+    for (column, distance) in table.iter_mut().enumerate().take(width) {
+        *distance = column;
     }
     for row in 1..=left.len() {
         table[row * width] = row;

@@ -138,7 +138,10 @@ impl Cursor<'_> {
 
     /// `name`, `default:name`, `system:name` or `COLLECTION name (field KIND, ...)`.
     pub(super) fn collection(&mut self) -> Result<CollectionName, Failure> {
-        if self.is("COLLECTION") && self.is_name(1) {
+        if self.is("COLLECTION") {
+            if !self.is_name(1) {
+                return Err(self.no_name("the name of a collection"));
+            }
             self.skip(1);
             let name = self.name("the name of a collection")?;
             let fields = match self.is_kind(TokenKind::Open) {

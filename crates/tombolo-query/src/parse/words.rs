@@ -2,7 +2,8 @@
 //! backticks.
 
 /// Words that are never bare names. Fewer than the documented list, which also
-/// holds words that the language does not use.
+/// holds words that the language does not use. COLLECTION is reserved only where
+/// a collection is named, because system collections have a field of that name.
 pub(super) const RESERVED: &[&str] = &[
     "ALL",
     "ALTER",
@@ -15,7 +16,6 @@ pub(super) const RESERVED: &[&str] = &[
     "BETWEEN",
     "BY",
     "CASE",
-    "COLLECTION",
     "CONFLICT",
     "CROSS",
     "DELETE",

@@ -27,7 +27,7 @@ impl Cursor<'_> {
 
     fn insert_source(&mut self) -> Result<InsertSource, Failure> {
         if self.take("SELECT") {
-            return Ok(InsertSource::Select(self.select()?));
+            return Ok(InsertSource::Select(Box::new(self.select()?)));
         }
         if self.take("INITIAL") {
             self.expect("DOCUMENTS")?;

@@ -96,15 +96,15 @@ fn select(
     } else {
         let levels = levels(query, source, environment)?;
         let loops = Loops::of(query, source, &levels, environment.options, environment.run);
-        for at in 0..levels.len() {
+        for (at, level) in levels.iter().enumerate() {
             let access = loops.access(at, &vec![None; at])?;
-            let read = reads(&levels[at], &access);
+            let read = reads(level, &access);
             match at.checked_sub(1) {
                 None => children.extend(read),
                 Some(join) => children.push(operator(
                     "nlJoin",
                     [
-                        ("alias", Value::from(levels[at].term.name.alias.as_str())),
+                        ("alias", Value::from(level.term.name.alias.as_str())),
                         ("outer", Value::Bool(query.joins[join].outer)),
                         ("children", Value::Array(read)),
                     ],
