@@ -12,6 +12,7 @@
 use std::{
     fs::{self, File},
     io::Write,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -60,7 +61,7 @@ fn main() {
         "{WRITERS} writers on fjall: {many:.0} commits a second, {:.2} times raw, {rounds:.1} commits a flush",
         many / raw
     );
-    saturate();
+    saturate(&directory.path().join("saturated"));
 }
 
 /// Syncs of a small append to a file that has its size already, as a journal has.
@@ -109,11 +110,14 @@ fn measure(store: &Arc<Store>, writers: u64) -> (f64, f64) {
     (rate, commits / f64::from(u32::try_from(flushes).unwrap()))
 }
 
-/// The writer's own work for a commit: its processor time for many inserts on an engine in
-/// memory, less that for making the same documents and storing none.
-fn saturate() {
-    let made = writer_micros(|transaction, number| prepare(transaction, number).map(drop));
-    let stored = writer_micros(insert);
+/// The writer's own work for a commit, syncs and all: its processor time for many inserts while
+/// its queue is full, beside that for making the same documents and storing none.
+fn saturate(directory: &Path) {
+    let engine = FjallEngine::open(directory, &FjallSettings::default()).unwrap();
+    let made = writer_micros(MemoryEngine::new(), |transaction, number| {
+        prepare(transaction, number).map(drop)
+    });
+    let stored = writer_micros(engine, insert);
     println!(
         "writer's processor time: {stored:.1} us a commit, of which {made:.1} us make the document"
     );
@@ -121,14 +125,14 @@ fn saturate() {
 
 type Work = fn(&mut Transaction<'_>, u64) -> Result<(), SourceError>;
 
-fn writer_micros(work: Work) -> f64 {
-    let store = open(MemoryEngine::new());
+fn writer_micros(engine: impl Engine + 'static, work: Work) -> f64 {
+    let store = open(engine);
     let before = writer_seconds(&store);
     let mut number = 0;
     while number < SATURATING_COMMITS {
         let queued = store.write(
             move |transaction| work(transaction, number),
-            |result| drop(result.unwrap()),
+            |result| assert!(result.is_ok()),
         );
         match queued {
             Ok(()) => number += 1,

@@ -178,3 +178,74 @@ impl<'a, 'v, I: Iterator<Item = (&'a StoredBytes, Option<&'a StoredBytes>)>> Mer
         flow
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::{Engine, MemoryEngine};
+
+    type Writes = Vec<(u8, Option<u8>)>;
+
+    fn writes() -> impl Strategy<Value = Writes> {
+        prop::collection::vec((0u8..12, prop::option::weighted(0.6, any::<u8>())), 0..12)
+    }
+
+    fn apply(model: &mut BTreeMap<u8, u8>, writes: &Writes) {
+        for (key, value) in writes {
+            match value {
+                Some(value) => model.insert(*key, *value),
+                None => model.remove(key),
+            };
+        }
+    }
+
+    fn put(overlay: &mut Overlay, writes: &Writes) {
+        for (key, value) in writes {
+            overlay
+                .set(Keyspace::Meta, [*key], value.map(|value| vec![value]))
+                .unwrap();
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn two_layers_scan_as_one_up_to_any_limit(
+            below in writes(), settled in writes(), undone in writes(),
+            (from, to) in (0u8..12, 0u8..13), limit in 1usize..14,
+        ) {
+            let (engine, mut overlay, mut model) = (MemoryEngine::new(), Overlay::default(), BTreeMap::new());
+            put(&mut overlay, &below);
+            engine.write(overlay.batch()).unwrap();
+            overlay.clear();
+            put(&mut overlay, &settled);
+            overlay.settle();
+            put(&mut overlay, &undone);
+            overlay.undo();
+            apply(&mut model, &below);
+            apply(&mut model, &settled);
+            let snapshot = engine.snapshot().unwrap();
+            let layers = overlay.over(&*snapshot);
+            for direction in [Direction::Forward, Direction::Backward] {
+                let mut expected: Vec<_> = model.iter().filter(|(key, _)| (from..to).contains(key)).map(|(key, value)| (*key, *value)).collect();
+                if direction == Direction::Backward {
+                    expected.reverse();
+                }
+                expected.truncate(limit);
+                let mut seen = Vec::new();
+                layers.scan(Keyspace::Meta, &KeyRange::between([from], [to]), direction, &mut |key, value| {
+                    seen.push((key[0], value[0]));
+                    if seen.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                }).unwrap();
+                prop_assert_eq!(seen, expected);
+            }
+            for key in 0u8..12 {
+                let got = layers.get(Keyspace::Meta, &[key]).unwrap().map(|value| value[0]);
+                prop_assert_eq!(got, model.get(&key).copied());
+            }
+        }
+    }
+}

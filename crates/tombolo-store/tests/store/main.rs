@@ -8,6 +8,8 @@
 
 mod bench;
 mod eviction;
+mod indexes;
+mod killed;
 mod log;
 mod model;
 mod recovery;
