@@ -2,6 +2,7 @@
 //! Figures of different runs are never compared, because the machine is not the same machine twice.
 //! `tombolo-bench document | commit | http` measures; `serve` is for the servers that `http` starts as children.
 
+mod commit;
 mod document;
 mod error;
 mod http;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<String, BenchError> {
     let (part, rest) = arguments.split_first().ok_or(BenchError::Usage(USAGE))?;
     match part.as_str() {
+        "commit" => commit::run(),
         "document" => document::run(),
         "http" => http::run(rest),
         "serve" => http::serve(rest).map(|()| String::new()),

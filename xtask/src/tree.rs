@@ -11,6 +11,9 @@ use crate::XtaskError;
 /// Directories and entries nested deeper than this are an accident, not source.
 const DEPTH_MAX: usize = 16;
 
+/// Hidden entries at the root that belong to the project.
+const HIDDEN: &[&str] = &[".cargo", ".ci", ".config", ".github", ".gitignore"];
+
 /// One text file.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
@@ -154,4 +157,9 @@ impl Ignored {
             },
         )
     }
+}
+
+/// Hidden entries at the root are ours only by name; a test that was killed leaves others.
+fn is_hidden_scratch(path: &str, name: &str) -> bool {
+    path == name && name.starts_with('.') && !HIDDEN.contains(&name)
 }

@@ -58,6 +58,15 @@ fn a_header_of_ten_lines_is_allowed_and_of_eleven_refused() {
 }
 
 #[test]
+fn an_example_below_a_header_does_not_count() {
+    let example = format!(
+        "//! Line.\n//! ```\n{}//! ```\n",
+        "//! code();\n".repeat(20)
+    );
+    assert_eq!(check_rust(&tree(&[("src/lib.rs", &example)])), []);
+}
+
+#[test]
 fn a_file_of_800_lines_is_allowed_and_of_801_refused() {
     assert_eq!(check_rust(&tree(&[("src/a.rs", &rust_file_of(800))])), []);
     assert_eq!(
