@@ -149,13 +149,12 @@ impl Ignored {
 
     fn covers(&self, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
-        self.lines.iter().any(
-            |line| match (line.strip_prefix('/'), line.strip_prefix('*')) {
-                (Some(anchored), _) => path == anchored,
-                (None, Some(ending)) => name.ends_with(ending),
-                (None, None) => name == line,
-            },
-        )
+        let named = |line: &String| match (line.strip_prefix('/'), line.strip_prefix('*')) {
+            (Some(anchored), _) => path == anchored,
+            (None, Some(ending)) => name.ends_with(ending),
+            (None, None) => name == line,
+        };
+        self.lines.iter().any(named) || is_hidden_scratch(path, name)
     }
 }
 
