@@ -2,8 +2,8 @@
 //! A named case that passes must be taken off the list, so the list only shrinks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use tombolo_conformance::{Case, run};
 
@@ -14,77 +14,64 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dql")
 }
 
-fn cases() -> Vec<Case> {
-    let mut files: Vec<PathBuf> = fs::read_dir(directory())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "jsonl")
-        })
-        .collect();
+fn cases() -> io::Result<Vec<Case>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory())? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+        {
+            files.push(path);
+        }
+    }
     files.sort();
-    let read = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap();
-        let lines = text.lines().map(str::to_owned).collect::<Vec<_>>();
-        lines
-            .into_iter()
-            .map(|line| Case::read(&line).unwrap())
-            .collect::<Vec<_>>()
-    };
-    files.iter().flat_map(read).collect()
+    let mut cases = Vec::new();
+    for file in files {
+        for line in fs::read_to_string(file)?.lines() {
+            cases.push(Case::read(line).map_err(io::Error::other)?);
+        }
+    }
+    Ok(cases)
 }
 
-fn not_yet() -> BTreeSet<String> {
-    let text = fs::read_to_string(directory().join("not-yet.txt")).unwrap();
+fn not_yet() -> io::Result<BTreeSet<String>> {
+    let text = fs::read_to_string(directory().join("not-yet.txt"))?;
     let lines = text
         .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim());
-    lines
+        .map(|line| line.split('#').next().unwrap_or_default());
+    Ok(lines
+        .map(|line| line.trim().to_owned())
         .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
+        .collect())
 }
 
 #[test]
 fn every_case_passes_or_is_listed_as_not_yet() {
-    let cases = cases();
+    let cases = cases().unwrap();
     assert_eq!(cases.len(), CASES);
-    let listed = not_yet();
-    let mut failed = BTreeMap::new();
-    let mut passed = BTreeSet::new();
-    for case in &cases {
-        match run(case) {
-            Ok(()) => passed.insert(case.id.clone()),
-            Err(failure) => failed
-                .insert(case.id.clone(), failure.to_string())
-                .is_none(),
-        };
-    }
-    println!("{} of {} pass", passed.len(), cases.len());
-    assert_eq!(
-        passed.len() + failed.len(),
-        cases.len(),
-        "case ids are unique"
-    );
-    failed.retain(|id, _| !listed.contains(id));
-    let lines: Vec<String> = failed
+    let listed = not_yet().unwrap();
+    let results: BTreeMap<&str, _> = cases
         .iter()
-        .map(|(id, why)| format!("{id}: {why}"))
+        .map(|case| (case.id.as_str(), run(case)))
+        .collect();
+    assert_eq!(results.len(), CASES, "case ids are unique");
+    let passed = results.values().filter(|result| result.is_ok()).count();
+    println!("{passed} of {CASES} pass");
+    let broken: Vec<String> = results
+        .iter()
+        .filter(|(id, _)| !listed.contains(**id))
+        .filter_map(|(id, result)| Some(format!("{id}: {}", result.as_ref().err()?)))
         .collect();
     assert!(
-        lines.is_empty(),
+        broken.is_empty(),
         "these fail and are not listed:\n{}",
-        lines.join("\n")
+        broken.join("\n")
     );
-    let stale: Vec<&String> = listed.iter().filter(|id| !failed_or(id, &passed)).collect();
+    let fails = |id: &str| results.get(id).is_some_and(Result::is_err);
+    let stale: Vec<&String> = listed.iter().filter(|id| !fails(id)).collect();
     assert!(
         stale.is_empty(),
         "take these off not-yet.txt, they pass or do not exist: {stale:?}"
     );
-}
-
-/// Whether a listed case exists and does not pass.
-fn failed_or(id: &str, passed: &BTreeSet<String>) -> bool {
-    !passed.contains(id) && cases().iter().any(|case| case.id == id)
 }

@@ -17,19 +17,23 @@ pub struct Limits {
     pub group_bytes: usize,
     /// Rows remembered for DISTINCT.
     pub distinct_bytes: usize,
-    /// Items of the answer, and documents picked by a mutation.
+    /// Items of the answer.
     pub result_bytes: usize,
+    /// Documents that a mutation picked, and what it makes of them.
+    pub mutation_bytes: usize,
     /// One string or array made by a function.
     pub value_bytes: usize,
 }
 
 impl Limits {
-    /// The defaults: 64 MiB by purpose, 16 MiB for a value.
+    /// The defaults: 64 MiB by purpose, 256 MiB for a mutation, 16 MiB for a
+    /// value.
     pub const DEFAULT: Self = Self {
         sort_bytes: 64 << 20,
         group_bytes: 64 << 20,
         distinct_bytes: 64 << 20,
         result_bytes: 64 << 20,
+        mutation_bytes: 256 << 20,
         value_bytes: 16 << 20,
     };
 }
@@ -51,6 +55,8 @@ pub enum Limit {
     Distinct(usize),
     /// The answer is too large.
     Result(usize),
+    /// A mutation works on too many documents at once.
+    Mutation(usize),
     /// A function made too large a value.
     Value(usize),
     /// A document is larger than allowed.
@@ -80,6 +86,10 @@ impl fmt::Display for Limit {
             Self::Result(max) => write!(
                 f,
                 "the result needs more than {max} bytes: add a LIMIT or project fewer fields"
+            ),
+            Self::Mutation(max) => write!(
+                f,
+                "the mutation needs more than {max} bytes: add a LIMIT and run it again until nothing is left"
             ),
             Self::Value(max) => write!(f, "a function made a value of more than {max} bytes"),
             Self::Document { bytes, bytes_max } => {

@@ -171,11 +171,15 @@ pub(crate) fn shape(
     if order.group.is_empty() && !aggregated && order.having.is_none() {
         let columns = columns(&mut rows, names, projection)?;
         rows.outputs(&outputs);
+        let mut order = bound_order(&mut rows, order.keys)?;
+        order
+            .iter_mut()
+            .for_each(|key| resolve_output(key, &columns));
         return Ok(Shape {
             grouping: None,
             having: None,
             columns,
-            order: bound_order(&mut rows, order.keys)?,
+            order,
         });
     }
     let keys = rows.bind_all(order.group)?;
@@ -192,7 +196,10 @@ pub(crate) fn shape(
     let having = groups.bind_optional(order.having)?;
     groups.complain("ORDER BY terms must depend only on group keys or aggregates");
     groups.outputs(&outputs);
-    let order = bound_order(&mut groups, order.keys)?;
+    let mut order = bound_order(&mut groups, order.keys)?;
+    order
+        .iter_mut()
+        .for_each(|key| resolve_output(key, &columns));
     let aggregates = groups.into_aggregates();
     Ok(Shape {
         grouping: Some(Grouping { keys, aggregates }),
@@ -200,6 +207,28 @@ pub(crate) fn shape(
         columns,
         order,
     })
+}
+
+/// Puts the expression of a column in the place of its name, so that a row can
+/// be ordered before it is projected and an index may give the order.
+fn resolve_output(key: &mut OrderKey, columns: &[Column]) {
+    let Expr::Output { key: name, path } = &key.value else {
+        return;
+    };
+    let named = columns.iter().rev().find_map(|column| match column {
+        Column::Value { key, value } if key == name => Some(value),
+        _ => None,
+    });
+    match named {
+        Some(value) if path.is_empty() => key.value = value.clone(),
+        Some(Expr::Field { term, path: start }) => {
+            key.value = Expr::Field {
+                term: *term,
+                path: start.iter().chain(path).cloned().collect(),
+            };
+        }
+        _ => {}
+    }
 }
 
 fn check_stars(names: Names<'_>, projection: &[Projection]) -> Result<(), Failure> {

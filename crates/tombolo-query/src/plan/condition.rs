@@ -47,6 +47,11 @@ impl Condition {
         }))
     }
 
+    /// Whether only one value meets it.
+    pub(super) fn is_one_value(&self) -> bool {
+        matches!(self.ranges.as_slice(), [range] if range.exact)
+    }
+
     pub(super) fn ids(&self) -> Option<BTreeSet<Vec<u8>>> {
         self.ids.clone()
     }

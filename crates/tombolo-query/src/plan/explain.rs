@@ -88,6 +88,7 @@ fn select(
     environment: Environment<'_>,
 ) -> Result<Vec<Value>, QueryError> {
     let mut children = Vec::new();
+    let mut in_order = false;
     if counts_only(query) {
         children.push(operator(
             "countScan",
@@ -95,9 +96,13 @@ fn select(
         ));
     } else {
         let levels = levels(query, source, environment)?;
-        let loops = Loops::of(query, source, &levels, environment.options, environment.run);
+        let mut loops = Loops::of(query, source, &levels, environment.options, environment.run);
+        in_order = loops.settle(query)?;
         for (at, level) in levels.iter().enumerate() {
-            let access = loops.access(at, &vec![None; at])?;
+            let access = match &loops.first {
+                Some(first) => first.clone(),
+                None => loops.access(at, &vec![None; at])?,
+            };
             let read = reads(level, &access);
             match at.checked_sub(1) {
                 None => children.extend(read),
@@ -113,13 +118,13 @@ fn select(
         }
         children.extend(query.filter.as_ref().map(|_| operator("filter", [])));
     }
-    shape(&query.shape, query.distinct, &mut children);
+    shape(&query.shape, (query.distinct, in_order), &mut children);
     slice(&query.slice, &mut children);
     children.push(operator("finalProjection", []));
     Ok(children)
 }
 
-fn shape(shape: &Shape, distinct: bool, children: &mut Vec<Value>) {
+fn shape(shape: &Shape, (distinct, in_order): (bool, bool), children: &mut Vec<Value>) {
     if let Some(grouping) = &shape.grouping {
         let count = |length: usize| Value::from_u64(length as u64);
         children.push(operator(
@@ -133,7 +138,7 @@ fn shape(shape: &Shape, distinct: bool, children: &mut Vec<Value>) {
     }
     children.push(operator("projection", []));
     children.extend(distinct.then(|| operator("distinct", [])));
-    if !shape.order.is_empty() {
+    if !shape.order.is_empty() && !in_order {
         children.push(operator("sort", []));
     }
 }
@@ -182,11 +187,19 @@ fn read(level: &Level<'_>, access: &Access) -> Value {
                 .collect();
             operator("idScan", [name, ("ids", Value::Array(ids))])
         }
-        Access::Index { index, spans } => operator(
+        Access::Index {
+            index,
+            spans,
+            direction,
+        } => operator(
             "indexScan",
             [
                 name,
                 ("covering", Value::Bool(false)),
+                (
+                    "reverse",
+                    Value::Bool(*direction == order::Direction::Descending),
+                ),
                 ("desc", described(index, spans)),
             ],
         ),

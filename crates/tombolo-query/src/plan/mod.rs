@@ -4,10 +4,12 @@
 
 mod condition;
 pub(crate) mod explain;
+mod ordering;
 mod spans;
 
 use std::collections::BTreeSet;
 
+use tombolo_document::order::Direction;
 use tombolo_document::{DocumentId, Schema, Undeclared, Value};
 
 pub(crate) use spans::KeySpan;
@@ -40,6 +42,8 @@ pub(crate) enum Access {
     Index {
         index: IndexDefinition,
         spans: Vec<KeySpan>,
+        /// Which way the index is read.
+        direction: Direction,
     },
     /// Each document that one of these gives, once.
     Union(Vec<Access>),
@@ -108,14 +112,14 @@ fn index_names(value: &Value) -> Vec<String> {
     }
 }
 
-/// The indexes of a collection, if a plan could use any.
+/// The indexes of a collection, if they are `wanted` and a plan could use any.
 pub(crate) fn usable_indexes(
     source: &dyn Source,
     term: &Term,
-    filter: Option<&Expr>,
+    wanted: bool,
 ) -> Result<Vec<IndexDefinition>, QueryError> {
-    let none = term.collection.namespace == Namespace::System
-        || filter.is_none()
+    let none = !wanted
+        || term.collection.namespace == Namespace::System
         || term.ids.is_some()
         || term.index.as_deref() == Some("");
     if none {
@@ -183,7 +187,13 @@ impl<'p> Planner<'p> {
             let score = score + if preferred { 1000 } else { 0 };
             if best.as_ref().is_none_or(|(other, _)| score > *other) {
                 let index = index.clone();
-                best = Some((score, Access::Index { index, spans }));
+                let direction = Direction::Ascending;
+                let access = Access::Index {
+                    index,
+                    spans,
+                    direction,
+                };
+                best = Some((score, access));
             }
         }
         best.map(|(_, access)| access)
@@ -254,11 +264,16 @@ fn add_part(parts: &mut Vec<Access>, part: Access) {
             }
             parts.push(Access::Ids(ids));
         }
-        Access::Index { index, spans } => {
+        Access::Index {
+            index,
+            spans,
+            direction,
+        } => {
             for known in parts.iter_mut() {
                 if let Access::Index {
                     index: other,
                     spans: known,
+                    ..
                 } = known
                     && *other == index
                 {
@@ -267,7 +282,11 @@ fn add_part(parts: &mut Vec<Access>, part: Access) {
                     return;
                 }
             }
-            parts.push(Access::Index { index, spans });
+            parts.push(Access::Index {
+                index,
+                spans,
+                direction,
+            });
         }
         other => parts.push(other),
     }

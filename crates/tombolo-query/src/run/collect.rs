@@ -58,11 +58,22 @@ impl Window {
     }
 }
 
+/// How rows come in and items go out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    pub distinct: bool,
+    pub window: Window,
+    /// Rows come in the wanted order already.
+    pub in_order: bool,
+}
+
 /// Makes the items of one answer.
 pub(crate) struct Collector<'s> {
     shape: &'s Shape,
     terms: &'s [Term],
     run: &'s Run<'s>,
+    /// Rows must be put in order here.
+    sorts: bool,
     groups: BTreeMap<Vec<u8>, Group>,
     group_budget: Budget,
     output: Output,
@@ -74,23 +85,20 @@ struct Group {
 }
 
 impl<'s> Collector<'s> {
-    pub(crate) fn new(
-        shape: &'s Shape,
-        terms: &'s [Term],
-        run: &'s Run<'s>,
-        (distinct, window): (bool, Window),
-    ) -> Self {
+    pub(crate) fn new(shape: &'s Shape, terms: &'s [Term], run: &'s Run<'s>, way: Way) -> Self {
         let limits = &run.limits;
+        let sorts = !shape.order.is_empty() && !way.in_order;
         Self {
             shape,
             terms,
             run,
+            sorts,
             groups: BTreeMap::new(),
             group_budget: Budget::new(limits.group_bytes, Limit::Group),
             output: Output {
-                window,
-                sorted: !shape.order.is_empty(),
-                distinct: distinct.then(BTreeSet::new),
+                window: way.window,
+                sorted: sorts,
+                distinct: way.distinct.then(BTreeSet::new),
                 distinct_budget: Budget::new(limits.distinct_bytes, Limit::Distinct),
                 heap: BinaryHeap::new(),
                 sort_budget: Budget::new(limits.sort_bytes, Limit::Sort),
@@ -166,7 +174,7 @@ impl<'s> Collector<'s> {
     /// Projects, orders and keeps one row or group.
     fn emit(&mut self, scope: &Scope<'_>) -> Result<ControlFlow<()>, QueryError> {
         let order = &self.shape.order;
-        if order.is_empty() {
+        if !self.sorts {
             let item = project(&self.shape.columns, self.terms, scope)?;
             return self.output.append(item);
         }

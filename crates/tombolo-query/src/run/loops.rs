@@ -1,5 +1,6 @@
 //! The nested loops of a SELECT: one level for each collection.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use tombolo_document::{Object, Schema};
@@ -31,6 +32,8 @@ pub(crate) struct Loops<'s> {
     pub filter: Option<&'s Expr>,
     pub options: &'s Options,
     pub run: &'s Run<'s>,
+    /// How the first collection is read, if that is settled.
+    pub first: Option<Access>,
 }
 
 /// Takes a complete row.
@@ -53,6 +56,35 @@ impl<'s> Loops<'s> {
             filter: query.filter.as_ref(),
             options,
             run,
+            first: None,
+        }
+    }
+
+    /// Settles how the first collection is read; gives whether its documents
+    /// then come in the order of the query.
+    pub(crate) fn settle(&mut self, query: &Query) -> Result<bool, QueryError> {
+        if self.levels.len() > 1 || query.shape.grouping.is_some() {
+            return Ok(false);
+        }
+        let order = &query.shape.order;
+        let limited = query.slice.limit.is_some();
+        let rows = Scope::row(self.run, &[]);
+        let filters = conjuncts(self.filter);
+        let plan = self
+            .planner(0)
+            .plan_ordered(&filters, &rows, (order, limited))?;
+        self.first = Some(plan.access);
+        Ok(plan.in_order)
+    }
+
+    fn planner(&self, at: usize) -> Planner<'_> {
+        let level = &self.levels[at];
+        Planner {
+            term: level.term,
+            at,
+            schema: &level.schema,
+            indexes: &level.indexes,
+            options: self.options,
         }
     }
 
@@ -67,19 +99,12 @@ impl<'s> Loops<'s> {
         at: usize,
         outer: &[Option<Document<'_>>],
     ) -> Result<Access, QueryError> {
-        let level = &self.levels[at];
-        let planner = Planner {
-            term: level.term,
-            at,
-            schema: &level.schema,
-            indexes: &level.indexes,
-            options: self.options,
-        };
         let filters: Vec<&Expr> = match at {
             0 => conjuncts(self.filter),
             _ => conjuncts(Some(&self.joins[at - 1].on)),
         };
-        planner.plan(&filters, &Scope::row(self.run, outer))
+        self.planner(at)
+            .plan(&filters, &Scope::row(self.run, outer))
     }
 
     fn level(
@@ -94,7 +119,10 @@ impl<'s> Loops<'s> {
                 false => Ok(ControlFlow::Continue(())),
             };
         }
-        let access = self.access(at, outer)?;
+        let access = match &self.first {
+            Some(first) if at == 0 => Cow::Borrowed(first),
+            _ => Cow::Owned(self.access(at, outer)?),
+        };
         let join = at.checked_sub(1).map(|at| &self.joins[at]);
         let mut matched = false;
         let flow = self.documents(at, &access, &mut |document| {

@@ -29,6 +29,14 @@ struct Picked {
     document: Vec<u8>,
 }
 
+/// What is kept of a picked document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Document,
+    /// Enough for EVICT, which may touch whole collections.
+    Id,
+}
+
 /// The level of a mutation's only loop.
 pub(crate) fn level<'s>(
     selection: &'s Selection,
@@ -38,7 +46,7 @@ pub(crate) fn level<'s>(
     Ok(Level {
         term: &selection.term,
         schema: environment.context.write_schema(&selection.term.collection),
-        indexes: usable_indexes(source, &selection.term, selection.filter.as_ref())?,
+        indexes: usable_indexes(source, &selection.term, selection.filter.is_some())?,
         system: Vec::new(),
     })
 }
@@ -47,7 +55,7 @@ pub(crate) fn level<'s>(
 fn pick(
     selection: &Selection,
     source: &dyn Source,
-    environment: Environment<'_>,
+    (keep, environment): (Keep, Environment<'_>),
 ) -> Result<Vec<Picked>, QueryError> {
     let run = environment.run;
     let window = Window::of(&selection.slice, run)?;
@@ -60,9 +68,10 @@ fn pick(
         filter: selection.filter.as_ref(),
         options: environment.options,
         run,
+        first: None,
     };
     let unsorted = selection.order.is_empty();
-    let mut budget = Budget::new(run.limits.result_bytes, Limit::Result);
+    let mut budget = Budget::new(run.limits.mutation_bytes, Limit::Mutation);
     let mut picked = Vec::new();
     let access = loops.access(0, &[])?;
     let name = &selection.term.collection.name;
@@ -80,11 +89,15 @@ fn pick(
             return Ok(ControlFlow::Continue(()));
         }
         let key = sort_key(&selection.order, &scope)?;
-        budget.take(id.len() + bytes.len() + key.len() + PICK_BYTES)?;
+        let document = match keep {
+            Keep::Document => bytes.to_vec(),
+            Keep::Id => Vec::new(),
+        };
+        budget.take(id.len() + document.len() + key.len() + PICK_BYTES)?;
         picked.push(Picked {
             key,
             id: id.to_vec(),
-            document: bytes.to_vec(),
+            document,
         });
         Ok(match full(picked.len()) {
             true => ControlFlow::Break(()),
@@ -102,11 +115,11 @@ pub(super) fn update(
     target: &mut dyn Target,
     environment: Environment<'_>,
 ) -> Result<Outcome, QueryError> {
-    let picked = pick(&update.selection, &*target, environment)?;
+    let picked = pick(&update.selection, &*target, (Keep::Document, environment))?;
     let collection = &update.selection.term.collection;
     let schema = environment.context.write_schema(collection);
     let mut writes = Writes::new(&collection.name, environment);
-    for document in &picked {
+    for document in picked {
         let id = id_of(&document.id)?;
         let rows = [Some(Document::stored(
             &document.id,
@@ -197,7 +210,11 @@ pub(super) fn remove(
     target: &mut dyn Target,
     environment: Environment<'_>,
 ) -> Result<Outcome, QueryError> {
-    let picked = pick(&remove.selection, &*target, environment)?;
+    let keep = match remove.evict && remove.returning.is_none() {
+        true => Keep::Id,
+        false => Keep::Document,
+    };
+    let picked = pick(&remove.selection, &*target, (keep, environment))?;
     let images = picked
         .iter()
         .map(|document| (document.id.as_slice(), document.document.as_slice()));
@@ -237,5 +254,6 @@ pub(crate) fn loops<'s>(
         filter: selection.filter.as_ref(),
         options,
         run,
+        first: None,
     }
 }

@@ -38,10 +38,19 @@ pub(crate) fn scan(
             }
             Ok(ControlFlow::Continue(()))
         }
-        Access::Index { index, spans } => {
-            for span in spans {
+        Access::Index {
+            index,
+            spans,
+            direction,
+        } => {
+            let mut at = 0..spans.len();
+            let mut next = || match direction {
+                Direction::Ascending => at.next(),
+                Direction::Descending => at.next_back(),
+            };
+            while let Some(at) = next() {
                 let flow = guarded(each, |visit| {
-                    source.scan_index(index, span.bounds(), Direction::Ascending, visit)
+                    source.scan_index(index, spans[at].bounds(), *direction, visit)
                 })?;
                 if flow.is_break() {
                     return Ok(flow);

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use tombolo_document::Value;
 
-use super::collect::{Collector, Window};
+use super::collect::{Collector, Way, Window};
 use super::loops::{Level, Loops};
 use super::{Environment, system};
 use crate::check::select::is_bare_count;
@@ -22,14 +22,21 @@ pub(super) fn select<'s>(
 ) -> Result<Vec<Value>, QueryError> {
     let run = environment.run;
     let window = Window::of(&query.slice, run)?;
-    let mut collector = Collector::new(&query.shape, &query.terms, run, (query.distinct, window));
+    let mut way = Way {
+        distinct: query.distinct,
+        window,
+        in_order: false,
+    };
     if counts_only(query) {
+        let mut collector = Collector::new(&query.shape, &query.terms, run, way);
         collector.push_count(source.count(&query.terms[0].collection.name)?);
         return collector.finish();
     }
     let levels = levels(query, source, environment)?;
-    let loops = Loops::of(query, source, &levels, environment.options, run);
+    let mut loops = Loops::of(query, source, &levels, environment.options, run);
     check_joins(query, &loops)?;
+    way.in_order = loops.settle(query)?;
+    let mut collector = Collector::new(&query.shape, &query.terms, run, way);
     loops.run(&mut |rows| collector.push(rows))?;
     collector.finish()
 }
@@ -48,13 +55,13 @@ pub(crate) fn levels<'s>(
     let mut levels = Vec::with_capacity(query.terms.len());
     for (at, term) in query.terms.iter().enumerate() {
         let filter = match at {
-            0 => query.filter.as_ref(),
-            _ => Some(&query.joins[at - 1].on),
+            0 => query.filter.is_some(),
+            _ => true,
         };
         levels.push(Level {
             term,
             schema: environment.context.read_schema(&term.collection),
-            indexes: usable_indexes(source, term, filter)?,
+            indexes: usable_indexes(source, term, filter || !query.shape.order.is_empty())?,
             system: match term.collection.namespace {
                 Namespace::Default => Vec::new(),
                 Namespace::System => {
@@ -95,7 +102,11 @@ pub(super) fn shaped<'d>(
         &returning.shape,
         &returning.terms,
         environment.run,
-        (false, Window::ALL),
+        Way {
+            distinct: false,
+            window: Window::ALL,
+            in_order: false,
+        },
     );
     for (id, bytes) in documents {
         let document = Document::stored(id, bytes, &schema)?;

@@ -36,7 +36,7 @@ impl<'s> Writes<'s> {
         Self {
             collection,
             list: Vec::new(),
-            budget: Budget::new(environment.context.limits.result_bytes, Limit::Result),
+            budget: Budget::new(environment.context.limits.mutation_bytes, Limit::Mutation),
             hard_bytes_max: parameter("document_size_hard_limit_bytes"),
             soft_bytes_max: parameter("document_size_soft_limit_bytes"),
             warnings: Vec::new(),
