@@ -11,7 +11,7 @@ use fjall::{
 
 use super::{
     Batch, Direction, DirectoryLock, Engine, EngineError, EngineSnapshot, EngineStats, KeyRange,
-    Keyspace, StoredBytes, Visitor, fuse::Fuse,
+    Keyspace, StoredBytes, Visitor, fuse::Fuse, journal,
 };
 
 const PLACE: &str = "fjall";
@@ -69,7 +69,7 @@ impl FjallEngine {
             let flushed = database.persist(PersistMode::SyncAll);
             flushed.map_err(|error| translate("make the store", error))
         })?;
-        let database = open_database(&place, settings)?;
+        let database = open_mended(&place, settings)?;
         let keyspaces = open_keyspaces(&database, settings)?;
         Ok(Self {
             keyspaces: Arc::new(keyspaces),
@@ -78,6 +78,19 @@ impl FjallEngine {
             _lock: lock,
         })
     }
+}
+
+/// Opens the database, mending a torn tail of its journal if that is what keeps it closed.
+fn open_mended(place: &Path, settings: &FjallSettings) -> Result<Database, EngineError> {
+    let opened = open_database(place, settings);
+    if let Err(EngineError::Damaged { .. }) = &opened {
+        let mended = journal::mend_tail(place)
+            .map_err(|error| EngineError::from_io("mend the journal", error))?;
+        if mended {
+            return open_database(place, settings);
+        }
+    }
+    opened
 }
 
 fn open_database(place: &Path, settings: &FjallSettings) -> Result<Database, EngineError> {

@@ -9,6 +9,7 @@ mod error;
 mod faulty;
 mod fjall;
 mod fuse;
+mod journal;
 mod lock;
 mod memory;
 mod range;

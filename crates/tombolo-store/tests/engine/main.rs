@@ -12,3 +12,4 @@ mod directory_lock;
 mod door;
 mod faulty_twin;
 mod recorder;
+mod torn_journal;
