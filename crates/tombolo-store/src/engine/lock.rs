@@ -17,8 +17,7 @@ const LOCK_FILE: &str = "LOCK";
 #[derive(Debug)]
 pub struct DirectoryLock {
     directory: PathBuf,
-    /// Never read: the open file *is* the lock.
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -39,7 +38,7 @@ impl DirectoryLock {
         match file.try_lock() {
             Ok(()) => Ok(Self {
                 directory: directory.to_path_buf(),
-                _file: file,
+                file,
             }),
             Err(TryLockError::WouldBlock) => Err(EngineError::Locked {
                 directory: directory.to_path_buf(),
@@ -94,6 +93,15 @@ impl DirectoryLock {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Drop for DirectoryLock {
+    /// Unlocks in so many words. Closing the file is not enough: a child that this process is
+    /// just starting holds a copy of it between fork and exec, and the lock with it.
+    fn drop(&mut self) {
+        // The file is closed next, which releases the lock in every other case.
+        let _ = self.file.unlock();
     }
 }
 

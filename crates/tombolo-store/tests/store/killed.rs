@@ -27,7 +27,6 @@ fn open(directory: &Path) -> Store {
 
 /// Not a rule: the body of the child process, empty without its variable.
 #[test]
-#[expect(clippy::print_stdout, reason = "the parent reads acknowledgements")]
 fn child_that_writes_until_it_is_killed() {
     let Some(directory) = env::var_os(DIRECTORY) else {
         return;
