@@ -13,6 +13,8 @@ mod world;
 
 pub use case::Case;
 pub use failure::Failure;
+pub use peer::{Call, Peer};
+pub use store::Store;
 
 /// Runs one case from an empty world.
 ///

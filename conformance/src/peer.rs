@@ -15,13 +15,15 @@ const SKEW_LIMIT_MS: u64 = u64::MAX;
 
 /// One peer of a case.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub struct Peer {
+    /// Its documents and indexes.
     pub store: Store,
-    pub clock: HybridClock,
+    pub(crate) clock: HybridClock,
+    /// Its system parameters.
     pub parameters: Parameters,
-    pub subscriptions: BTreeMap<String, Subscription>,
+    pub(crate) subscriptions: BTreeMap<String, Subscription>,
     /// How many commits it made.
-    pub commits: u64,
+    pub(crate) commits: u64,
     site: SiteId,
     epoch: u32,
     drawn: Cell<u8>,
@@ -29,14 +31,19 @@ pub(crate) struct Peer {
 
 /// A statement with its arguments.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Call<'c> {
+pub struct Call<'c> {
+    /// The text.
     pub statement: &'c str,
+    /// The values of its parameters.
     pub arguments: &'c Object,
+    /// The physical clock, in unix milliseconds.
     pub now_ms: u64,
 }
 
 impl Peer {
-    pub(crate) fn new(name: &str) -> Self {
+    /// An empty peer; the name makes its site.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
         Self {
             store: Store::default(),
             clock: HybridClock::new(Stamp::ZERO, SKEW_LIMIT_MS),
@@ -89,7 +96,10 @@ impl Peer {
 
     /// Runs a statement in a commit of its own; gives the commit's number if it
     /// wrote.
-    pub(crate) fn execute(&mut self, call: Call<'_>) -> Result<(Outcome, Option<u64>), QueryError> {
+    ///
+    /// # Errors
+    /// Whatever the statement fails with; nothing of it is kept then.
+    pub fn execute(&mut self, call: Call<'_>) -> Result<(Outcome, Option<u64>), QueryError> {
         if !Statement::parse(call.statement)?.writes() {
             let outcome = self.read(call)?;
             if let Some(change) = &outcome.parameter_change {

@@ -16,11 +16,11 @@ type Entry<'s> = (&'s [u8], &'s [u8]);
 
 /// Everything that one peer keeps.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Store {
-    pub collections: BTreeMap<String, Collection>,
-    pub indexes: Vec<IndexDefinition>,
+pub struct Store {
+    pub(crate) collections: BTreeMap<String, Collection>,
+    pub(crate) indexes: Vec<IndexDefinition>,
     /// How many documents were evicted.
-    pub evictions: u64,
+    pub(crate) evictions: u64,
 }
 
 /// The error of damaged bytes, which memory never gives.

@@ -97,13 +97,8 @@ impl Subscription {
         };
         let run = context.run();
         let filters = conjuncts(query.filter.as_ref());
-        let Some(keys) = crate::plan::wanted_ids(&filters, &Scope::constant(&run))? else {
-            return Ok(None);
-        };
-        keys.iter()
-            .map(|key| crate::row::id_of(key))
-            .collect::<Result<_, _>>()
-            .map(Some)
+        let ids = crate::plan::wanted_ids(&filters, &Scope::constant(&run))?;
+        Ok(ids.map(|ids| ids.into_iter().collect()))
     }
 }
 

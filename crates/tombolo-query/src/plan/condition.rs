@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tombolo_document::order;
+use tombolo_document::{DocumentId, order};
 
 use super::id_key;
 use super::spans::KeyRange;
@@ -19,7 +19,7 @@ pub(crate) struct Condition {
     pub path: Vec<String>,
     pub ranges: Vec<KeyRange>,
     /// For `_id` with a finite list of values.
-    ids: Option<BTreeSet<Vec<u8>>>,
+    ids: Option<BTreeSet<DocumentId>>,
 }
 
 impl Condition {
@@ -52,7 +52,7 @@ impl Condition {
         matches!(self.ranges.as_slice(), [range] if range.exact)
     }
 
-    pub(super) fn ids(&self) -> Option<BTreeSet<Vec<u8>>> {
+    pub(super) fn ids(&self) -> Option<BTreeSet<DocumentId>> {
         self.ids.clone()
     }
 }

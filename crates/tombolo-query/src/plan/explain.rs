@@ -181,10 +181,7 @@ fn read(level: &Level<'_>, access: &Access) -> Value {
         Access::System => operator("scan", [name, ("namespace", Value::from("system"))]),
         Access::Ids(ids) => {
             let shown = ids.iter().take(SPANS_SHOWN_MAX);
-            let ids: Vec<Value> = shown
-                .filter_map(|id| order::read(id))
-                .map(|(id, _)| id)
-                .collect();
+            let ids: Vec<Value> = shown.map(tombolo_document::DocumentId::to_value).collect();
             operator("idScan", [name, ("ids", Value::Array(ids))])
         }
         Access::Index {

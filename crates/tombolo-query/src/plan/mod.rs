@@ -16,12 +16,13 @@ pub(crate) use spans::KeySpan;
 
 use condition::Condition;
 
+use crate::check::names::ID;
 use crate::check::select::conjuncts;
 use crate::check::statement::{Ids, Namespace, Term};
 use crate::datum::Datum;
 use crate::error::QueryError;
 use crate::evaluate::{Scope, evaluate};
-use crate::expr::Expr;
+use crate::expr::{BinaryOperator, Expr};
 use crate::source::{IndexDefinition, Source};
 
 /// Most scans that a union may have unless a directive says otherwise.
@@ -37,7 +38,7 @@ pub(crate) enum Access {
     /// The rows of a system collection.
     System,
     /// These documents, in the order of their ids.
-    Ids(BTreeSet<Vec<u8>>),
+    Ids(BTreeSet<DocumentId>),
     /// The entries of an index within these spans.
     Index {
         index: IndexDefinition,
@@ -110,6 +111,23 @@ fn index_names(value: &Value) -> Vec<String> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Whether a filter names the ids that it wants, so that no index can do better.
+pub(crate) fn names_ids(filter: Option<&Expr>, at: usize) -> bool {
+    let is_id = |expr: &Expr| matches!(expr, Expr::Field { term, path } if *term == at && path.len() == 1 && path[0] == ID);
+    let known = |expr: &Expr| expr.reads_only(&|term| term < at);
+    conjuncts(filter).into_iter().any(|filter| match filter {
+        Expr::Binary {
+            operator: BinaryOperator::Equal,
+            operands,
+        } => {
+            let (left, right) = (&operands.0, &operands.1);
+            (is_id(left) && known(right)) || (is_id(right) && known(left))
+        }
+        Expr::In(operands) => is_id(&operands.0) && known(&operands.1),
+        _ => false,
+    })
 }
 
 /// The indexes of a collection, if they are `wanted` and a plan could use any.
@@ -316,7 +334,7 @@ fn used_ids<'a>(ids: &'a Ids, scope: &Scope<'a>) -> Result<Access, QueryError> {
 pub(crate) fn wanted_ids<'a>(
     filters: &[&'a Expr],
     scope: &Scope<'a>,
-) -> Result<Option<BTreeSet<Vec<u8>>>, QueryError> {
+) -> Result<Option<BTreeSet<DocumentId>>, QueryError> {
     for filter in filters {
         if let Some(condition) = Condition::read(filter, 0, scope)?
             && let Some(ids) = condition.ids()
@@ -327,14 +345,13 @@ pub(crate) fn wanted_ids<'a>(
     Ok(None)
 }
 
-/// The bytes of the id that equals this value, if there can be one.
-pub(crate) fn id_key(value: &Datum<'_>) -> Option<Vec<u8>> {
+/// The id that equals this value, if there can be one.
+pub(crate) fn id_key(value: &Datum<'_>) -> Option<DocumentId> {
     let value = match value {
         Datum::Float(float) if float.fract() == 0.0 && float.abs() < 1e18 => {
             Value::Int(*float as i64)
         }
         other => other.clone().into_value()?,
     };
-    let id = DocumentId::from_value(&value).ok()?;
-    Some(id.as_bytes().to_vec())
+    DocumentId::from_value(&value).ok()
 }

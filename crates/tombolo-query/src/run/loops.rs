@@ -127,6 +127,9 @@ impl<'s> Loops<'s> {
         let mut matched = false;
         let flow = self.documents(at, &access, &mut |document| {
             self.run.fuel.step()?;
+            if at == 0 {
+                return self.level(&[Some(document)], sink);
+            }
             let mut rows = Vec::with_capacity(at + 1);
             rows.extend_from_slice(outer);
             rows.push(Some(document));

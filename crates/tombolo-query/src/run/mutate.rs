@@ -15,7 +15,7 @@ use crate::evaluate::{Run, Scope, evaluate};
 use crate::expr::Expr;
 use crate::limits::{Budget, Limit};
 use crate::outcome::{Outcome, OutcomeKind};
-use crate::plan::usable_indexes;
+use crate::plan::{names_ids, usable_indexes};
 use crate::row::{Document, id_of};
 use crate::source::{Source, Target};
 
@@ -43,10 +43,12 @@ pub(crate) fn level<'s>(
     source: &dyn Source,
     environment: Environment<'_>,
 ) -> Result<Level<'s>, QueryError> {
+    let filter = selection.filter.as_ref();
+    let wanted = filter.is_some() && !names_ids(filter, 0);
     Ok(Level {
         term: &selection.term,
         schema: environment.context.write_schema(&selection.term.collection),
-        indexes: usable_indexes(source, &selection.term, selection.filter.is_some())?,
+        indexes: usable_indexes(source, &selection.term, wanted)?,
         system: Vec::new(),
     })
 }

@@ -8,7 +8,6 @@ use tombolo_document::order::Direction;
 use crate::error::QueryError;
 use crate::limits::{Budget, Limit};
 use crate::plan::Access;
-use crate::row::id_of;
 use crate::source::{Source, SourceError};
 
 /// Bytes that a remembered id costs besides its own.
@@ -28,10 +27,9 @@ pub(crate) fn scan(
         Access::System => Ok(ControlFlow::Continue(())),
         Access::Collection => guarded(each, |visit| source.scan(collection, visit)),
         Access::Ids(ids) => {
-            for key in ids {
-                let id = id_of(key)?;
-                if let Some(document) = source.document(collection, &id)?
-                    && each(key, &document)?.is_break()
+            for id in ids {
+                if let Some(document) = source.document(collection, id)?
+                    && each(id.as_bytes(), &document)?.is_break()
                 {
                     return Ok(ControlFlow::Break(()));
                 }

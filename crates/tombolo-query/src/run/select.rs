@@ -10,7 +10,7 @@ use super::{Environment, system};
 use crate::check::select::is_bare_count;
 use crate::check::statement::{Namespace, Query, Returning};
 use crate::error::QueryError;
-use crate::plan::{Access, usable_indexes};
+use crate::plan::{Access, names_ids, usable_indexes};
 use crate::row::Document;
 use crate::source::Source;
 
@@ -55,13 +55,15 @@ pub(crate) fn levels<'s>(
     let mut levels = Vec::with_capacity(query.terms.len());
     for (at, term) in query.terms.iter().enumerate() {
         let filter = match at {
-            0 => query.filter.is_some(),
-            _ => true,
+            0 => query.filter.as_ref(),
+            _ => Some(&query.joins[at - 1].on),
         };
+        let ordered = at == 0 && !query.shape.order.is_empty();
+        let wanted = (filter.is_some() || ordered) && !names_ids(filter, at);
         levels.push(Level {
             term,
             schema: environment.context.read_schema(&term.collection),
-            indexes: usable_indexes(source, term, filter || !query.shape.order.is_empty())?,
+            indexes: usable_indexes(source, term, wanted)?,
             system: match term.collection.namespace {
                 Namespace::Default => Vec::new(),
                 Namespace::System => {
