@@ -23,9 +23,9 @@ impl Cursor<'_> {
             self.case()?
         } else if self.is("ANY") || self.is_every() {
             self.quantified()?
-        } else if self.is("ARRAY") && !call {
+        } else if self.is("ARRAY") {
             self.array_for()?
-        } else if self.is("OBJECT") && !call {
+        } else if self.is("OBJECT") {
             self.object_for()?
         } else if call {
             self.call()?
