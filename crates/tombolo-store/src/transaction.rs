@@ -288,10 +288,12 @@ impl<'w> Transaction<'w> {
         let record = DocumentRecord::read(&bytes)?;
         let vector = record.vector()?;
         indexing::move_entries(self, &collection, id.as_bytes(), Some(&record), None)?;
-        if let Some(commit) = record.arrivals(&vector)?.last_commit() {
+        let arrivals = record.arrivals(&vector)?;
+        if let Some(commit) = arrivals.last_commit() {
             self.set(Keyspace::Changes, layout::change_key(commit, &key), None)?;
         }
-        evicted::remember(self, &key, &vector)?;
+        // What this very transaction wrote has never left the device and needs no memory.
+        evicted::remember(self, &key, &arrivals.covered_by(self.commit - 1, None))?;
         self.set(Keyspace::Documents, key, None)?;
         if record.live {
             collection.live -= 1;

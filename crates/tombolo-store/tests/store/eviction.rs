@@ -69,6 +69,21 @@ fn evicting_and_writing_in_one_transaction_takes_a_new_epoch_too() {
     assert_eq!(commit.dot.actor.epoch, Actor::FIRST_EPOCH + 1);
 }
 
+/// Found by the model test: such a transaction asked for a new actor at each of its runs.
+#[test]
+fn what_one_transaction_writes_and_evicts_it_may_write_again() {
+    let store = World::default().open(MemoryEngine::new());
+    let commit = write(&store, |transaction| {
+        set(transaction, "cars", 1, r#"{"a":1}"#)?;
+        transaction.evict("cars", &id(1))?;
+        set(transaction, "cars", 1, r#"{"b":2}"#)
+    })
+    .unwrap();
+    assert_eq!(commit.dot.actor.epoch, Actor::FIRST_EPOCH);
+    assert_eq!(read(&store.snapshot(), "cars", 1).unwrap(), r#"{"b":2}"#);
+    store.snapshot().verify().unwrap();
+}
+
 #[test]
 fn a_copy_that_came_back_first_keeps_the_epoch() {
     let store = World::default().open(MemoryEngine::new());

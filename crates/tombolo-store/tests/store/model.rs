@@ -242,7 +242,7 @@ fn apply_all(model: &mut Model, changes: &[Change]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_twin_agrees_with_the_model_through_power_cuts(steps in prop::collection::vec(step(), 1..30)) {
