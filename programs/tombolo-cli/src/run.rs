@@ -2,18 +2,23 @@
 //! The steps stand in order; each one's failure is an error of its own.
 
 use std::io::{Write, stderr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tombolo_document::Object;
+use tombolo::{Database, Options};
 use tombolo_http::{
     Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
 };
 
 use crate::config::{Checked, Http};
-use crate::edge::{Edge, ExecutePermit, Executed, Failure, Node, Settings};
+use crate::edge::{Edge, JoinedDatabase, Settings, chain};
 use crate::logs;
+
+/// At the end, reads whose clients have left may run this much longer.
+const ABANDONED_READS_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,8 @@ pub(crate) enum RunError {
     NoSignals(std::io::Error),
     #[error("error: the system gave no randomness: {0}")]
     NoRandomness(getrandom::Error),
+    #[error("error: cannot open the database in {}: {reason}", directory.display())]
+    Open { directory: PathBuf, reason: String },
     #[error("error: {0}")]
     Listen(#[from] ListenError),
 }
@@ -37,7 +44,9 @@ pub(crate) enum RunError {
 pub(crate) fn run(checked: Checked) -> Result<(), RunError> {
     logs::start(checked.config.logging);
     let runtime = Runtime::new().map_err(RunError::NoRuntime)?;
-    runtime.block_on(serve(checked))
+    let outcome = runtime.block_on(serve(checked));
+    runtime.shutdown_timeout(ABANDONED_READS_LIMIT);
+    outcome
 }
 
 async fn serve(checked: Checked) -> Result<(), RunError> {
@@ -47,12 +56,10 @@ async fn serve(checked: Checked) -> Result<(), RunError> {
         certificate,
     } = checked;
     let mut signals = Signals::watch().map_err(RunError::NoSignals)?;
+    let database = open(&config.database.id, &data_directory)?;
+    let (name, id) = (&config.database.device_name, &config.database.id);
     say(&format!(
-        "node {} of database {}",
-        config.database.device_name, config.database.id
-    ));
-    say(&format!(
-        "the database is not joined to this program yet: {} is left alone and /execute is not served",
+        "node {name} of database {id}, data in {}",
         data_directory.display()
     ));
     for notice in &config.notices {
@@ -61,16 +68,9 @@ async fn serve(checked: Checked) -> Result<(), RunError> {
     match config.http {
         None => signals.any().await,
         Some(http) => {
-            let server = server(http, certificate, config.database.id).await?;
-            let scheme = if matches!(server.transport, Transport::Plain) {
-                "http"
-            } else {
-                "https"
-            };
-            say(&format!(
-                "listening on {scheme}://{}",
-                server.listener.local_address()
-            ));
+            let node = JoinedDatabase::new(Arc::clone(&database));
+            let server = server(http, certificate, config.database.id, node).await?;
+            say(&format!("listening on {}", url(&server)));
             let Drained { cut } = server.run_until(signals.any()).await;
             if cut > 0 {
                 say(&format!(
@@ -79,15 +79,34 @@ async fn serve(checked: Checked) -> Result<(), RunError> {
             }
         }
     }
+    // Waits for the writes that were begun, unless a read that was given up still holds it.
+    drop(database);
     say("stopped");
     Ok(())
+}
+
+fn open(id: &str, directory: &Path) -> Result<Arc<Database>, RunError> {
+    let database = Database::open(Options::directory(id, directory));
+    Ok(Arc::new(database.map_err(|error| RunError::Open {
+        directory: directory.to_owned(),
+        reason: chain(&error),
+    })?))
+}
+
+fn url(server: &Server<Edge<JoinedDatabase>>) -> String {
+    let scheme = match server.transport {
+        Transport::Plain => "http",
+        Transport::Tls(_) => "https",
+    };
+    format!("{scheme}://{}", server.listener.local_address())
 }
 
 async fn server(
     http: Http,
     certificate: Option<Certificate>,
     database_id: String,
-) -> Result<Server<Edge<NoDatabase>>, RunError> {
+    node: JoinedDatabase,
+) -> Result<Server<Edge<JoinedDatabase>>, RunError> {
     let mut instance = [0; 4];
     let mut digest_key = [0; 32];
     getrandom::fill(&mut instance).map_err(RunError::NoRandomness)?;
@@ -117,7 +136,7 @@ async fn server(
         request_timeout,
         digest_key,
     };
-    let answer = Edge::new(settings, None);
+    let answer = Edge::new(settings, node);
     Ok(Server {
         listener,
         transport,
@@ -125,21 +144,6 @@ async fn server(
         answer,
         instance: u32::from_le_bytes(instance),
     })
-}
-
-/// No value of this type exists: the database is not joined to the program yet, and no route reaches one.
-enum NoDatabase {}
-
-impl Node for NoDatabase {
-    async fn execute(
-        &self,
-        _: ExecutePermit,
-        _: String,
-        _: Object,
-        _: Option<Duration>,
-    ) -> Result<Executed, Failure> {
-        match *self {}
-    }
 }
 
 struct Signals {

@@ -5,145 +5,17 @@
     reason = "a test whose world cannot be set up has failed"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+mod support;
+
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use tempfile::TempDir;
-
-const DATABASE: &str =
-    "database: { db_id: db-1, device_name: edge, persistence_dir: { path: data } }\n";
-
-fn http_server(more: &str) -> String {
-    format!(
-        "{DATABASE}http_server:\n  listen_addr: \"127.0.0.1:0\"\n  http_api: true\n  enable_healthcheck: true\n{more}"
-    )
-}
-
-fn plain(more: &str) -> String {
-    http_server(&format!("  tls_config: dev_mode\n{more}auth: dev_mode\n"))
-}
-
-fn tombolo(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tombolo"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// A started node; killed when dropped.
-struct Node {
-    child: Child,
-    messages: BufReader<ChildStderr>,
-    said: Vec<String>,
-    address: String,
-    _directory: TempDir,
-}
-
-impl Node {
-    fn start(config: &str) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), config)
-    }
-
-    fn start_in(directory: TempDir, config: &str) -> Self {
-        let file = directory.path().join("config.yaml");
-        std::fs::write(&file, config).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tombolo"))
-            .args(["run", "-c"])
-            .arg(&file)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let messages = BufReader::new(child.stderr.take().unwrap());
-        let mut node = Self {
-            child,
-            messages,
-            said: Vec::new(),
-            address: String::new(),
-            _directory: directory,
-        };
-        node.address = node
-            .wait_for("listening on ")
-            .split("://")
-            .nth(1)
-            .unwrap()
-            .to_owned();
-        node
-    }
-
-    /// Reads messages until one starts with `text`.
-    fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            let mut line = String::new();
-            let count = self.messages.read_line(&mut line).unwrap();
-            assert!(count > 0, "ended after: {:?}", self.said);
-            let line = line.trim_end().to_owned();
-            self.said.push(line.clone());
-            if line.starts_with(text) {
-                return line;
-            }
-        }
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(&self.address).unwrap()
-    }
-
-    fn send(&self, request: &str) -> String {
-        talk(self.connect(), request)
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    fn exit_code(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn talk(mut stream: impl Read + Write, request: &str) -> String {
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-}
-
-fn assert_status(answer: &str, status: u16) {
-    assert!(
-        answer.starts_with(&format!("HTTP/1.1 {status} ")),
-        "{answer}"
-    );
-}
+use support::{Node, assert_status, get, http_server, plain, talk, text, tombolo};
 
 #[test]
 fn health_is_served_and_other_paths_are_not_found() {

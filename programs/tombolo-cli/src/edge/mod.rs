@@ -2,6 +2,7 @@
 //! Each route is a list of steps; a permit stands between a client and the database.
 
 mod authorize;
+mod joined;
 mod node;
 mod question;
 mod reply;
@@ -15,11 +16,11 @@ use tombolo_http::{Answer, BodyError, Refusal, Request, Response, json_response}
 
 use crate::config::{Api, Clients};
 use authorize::{AuthRefusal, Guard};
+use node::{Failure, Node};
 use question::Question;
 use reply::Refused;
 
-pub(crate) use authorize::ExecutePermit;
-pub(crate) use node::{Executed, Failure, Node};
+pub(crate) use joined::{JoinedDatabase, chain};
 
 /// Answers the HTTP API of one node.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(crate) struct Edge<N> {
     guard: Guard,
     database_id: String,
     request_timeout: Option<Duration>,
-    node: Option<N>,
+    node: N,
 }
 
 /// What the configuration says about the routes.
@@ -44,14 +45,13 @@ pub(crate) struct Settings {
 }
 
 /// What a request asks for.
-enum Route<'a, N> {
-    Execute { node: &'a N, body_bytes_max: usize },
+enum Route {
+    Execute { body_bytes_max: usize },
     Health,
 }
 
 impl<N: Node> Edge<N> {
-    /// Without a node no statement can run, and its paths are not found.
-    pub(crate) fn new(settings: Settings, node: Option<N>) -> Self {
+    pub(crate) fn new(settings: Settings, node: N) -> Self {
         let Settings {
             api,
             clients,
@@ -68,7 +68,7 @@ impl<N: Node> Edge<N> {
         }
     }
 
-    fn route(&self, path: &str) -> Result<Route<'_, N>, Refused> {
+    fn route(&self, path: &str) -> Result<Route, Refused> {
         let execute = match path {
             "/health" if self.api.health => return Ok(Route::Health),
             "/execute" | "/api/v4/store/execute" | "/api/v5/store/execute" => true,
@@ -87,11 +87,8 @@ impl<N: Node> Edge<N> {
                 _ => false,
             },
         };
-        match (&self.node, self.api.execute_body_bytes_max) {
-            (Some(node), Some(body_bytes_max)) if execute => Ok(Route::Execute {
-                node,
-                body_bytes_max,
-            }),
+        match self.api.execute_body_bytes_max {
+            Some(body_bytes_max) if execute => Ok(Route::Execute { body_bytes_max }),
             _ => Err(Refused::new(
                 StatusCode::NOT_FOUND,
                 "unknown_path",
@@ -100,12 +97,7 @@ impl<N: Node> Edge<N> {
         }
     }
 
-    async fn execute(
-        &self,
-        node: &N,
-        request: Request,
-        body_bytes_max: usize,
-    ) -> Result<Response, Refused> {
+    async fn execute(&self, request: Request, body_bytes_max: usize) -> Result<Response, Refused> {
         let id = request.id;
         let caller = self
             .guard
@@ -127,18 +119,17 @@ impl<N: Node> Edge<N> {
             .map_err(refuse_body)?;
         let question = Question::parse(&body).map_err(refuse_question)?;
         let permit = caller.permit_execute().map_err(refuse_client)?;
-        let statement = question.statement.clone();
-        let outcome = node
-            .execute(
-                permit,
-                question.statement,
-                question.arguments,
-                self.request_timeout,
-            )
+        let Question {
+            statement,
+            arguments,
+        } = question;
+        let outcome = self
+            .node
+            .execute(permit, &statement, arguments, self.request_timeout)
             .await;
         match outcome {
             Ok(done) => Ok(reply::executed(&done)),
-            Err(failure) => Err(refuse_statement(failure, &statement, id)),
+            Err(failure) => Err(refuse_statement(failure, id)),
         }
     }
 }
@@ -154,14 +145,8 @@ impl<N: Node> Answer for Edge<N> {
                 json_response(StatusCode::OK, r#"{"status":"ok"}"#)
             }
             (Route::Health, _) => wrong_method("GET, HEAD"),
-            (
-                Route::Execute {
-                    node,
-                    body_bytes_max,
-                },
-                &Method::POST,
-            ) => self
-                .execute(node, request, body_bytes_max)
+            (Route::Execute { body_bytes_max }, &Method::POST) => self
+                .execute(request, body_bytes_max)
                 .await
                 .unwrap_or_else(|refused| refused.response()),
             (Route::Execute { .. }, _) => wrong_method("POST"),
@@ -236,25 +221,16 @@ fn refuse_question(error: question::QuestionError) -> Refused {
     refused
 }
 
-fn refuse_statement(failure: Failure, statement: &str, id: tombolo_http::RequestId) -> Refused {
+fn refuse_statement(failure: Failure, id: tombolo_http::RequestId) -> Refused {
     match failure {
         Failure::Statement {
             code,
             message,
-            place: None,
-        } => Refused::new(StatusCode::BAD_REQUEST, code, message),
-        Failure::Statement {
-            code,
-            message,
-            place: Some(place),
-        } => {
-            let (description, place) = reply::point_at(statement, place, &message);
-            let refused = Refused::new(StatusCode::BAD_REQUEST, code, description);
-            Refused {
-                place: Some(place),
-                ..refused
-            }
-        }
+            place,
+        } => Refused {
+            place,
+            ..Refused::new(StatusCode::BAD_REQUEST, code, message)
+        },
         Failure::Busy => Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tombolo_document::{Object, Value};
+use tombolo::Object;
 
 use super::authorize::ExecutePermit;
 
@@ -14,62 +14,22 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn execute(
         &self,
         permit: ExecutePermit,
-        statement: String,
+        statement: &str,
         arguments: Object,
         time_left: Option<Duration>,
-    ) -> impl Future<Output = Result<Executed, Failure>> + Send;
-}
-
-/// What a statement did.
-#[derive(Debug, Default)]
-pub(crate) struct Executed {
-    pub(crate) kind: StatementKind,
-    /// Rows of a SELECT.
-    pub(crate) items: Vec<Value>,
-    pub(crate) mutated_document_ids: Vec<Value>,
-    /// The durable commit of a mutation.
-    pub(crate) commit_id: Option<u64>,
-    pub(crate) warnings: Vec<Warning>,
-}
-
-/// How `queryType` names a statement.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "made by the database, which is not joined to the program yet"
-    )
-)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum StatementKind {
-    Select,
-    Mutation,
-    #[default]
-    Unknown,
-}
-
-/// Something the client should know although the statement succeeded.
-#[derive(Debug)]
-pub(crate) struct Warning {
-    pub(crate) document_id: Option<Value>,
-    pub(crate) description: String,
+    ) -> impl Future<Output = Result<tombolo::Response, Failure>> + Send;
 }
 
 /// Why a statement did not succeed.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "made by the database, which is not joined to the program yet"
-    )
-)]
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The caller's fault: 400. `code` is for machines.
+    /// The caller's fault: 400.
     Statement {
+        /// For machines; never changes its spelling.
         code: &'static str,
         message: String,
-        place: Option<StatementPlace>,
+        /// Line and column in the statement's text, both from 1.
+        place: Option<(usize, usize)>,
     },
     /// Too many statements wait: 503.
     Busy,
@@ -77,10 +37,4 @@ pub(crate) enum Failure {
     TimedOut,
     /// Ours: 500. The text goes to the log, never to the client.
     Internal { reason: String },
-}
-
-/// A place in the statement's text, in bytes from its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StatementPlace {
-    pub(crate) offset_bytes: usize,
 }

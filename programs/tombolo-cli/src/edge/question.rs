@@ -2,7 +2,7 @@
 //! A repeated or unknown key is refused: what the client meant would be a guess.
 
 use http::{HeaderMap, header};
-use tombolo_document::{Object, Value, json};
+use tombolo::{Object, Value, json};
 
 /// What a client wants to run.
 #[derive(Debug, PartialEq)]

@@ -2,15 +2,9 @@
 //! A failure carries the same members with queryType unknown, so that every client can read it.
 
 use http::{HeaderValue, StatusCode, header};
-use tombolo_document::Value;
+use tombolo::Value;
 use tombolo_http::{Response, json_response};
 
-use super::node::{Executed, StatementKind, StatementPlace, Warning};
-
-/// Warnings listed in one answer; `totalWarningsCount` tells them all.
-const WARNINGS_LISTED_MAX: usize = 10;
-/// Characters of the statement's line shown around the caret.
-const CARET_CHARS_AROUND: usize = 60;
 /// Told as Retry-After with every 503.
 const RETRY_AFTER_SECONDS: &str = "1";
 
@@ -71,23 +65,19 @@ impl Refused {
 }
 
 /// The answer to a statement that succeeded.
-pub(crate) fn executed(done: &Executed) -> Response {
+pub(crate) fn executed(done: &tombolo::Response) -> Response {
     let mut body = Vec::with_capacity(256);
     body.push(b'{');
     if let Some(commit) = done.commit_id {
         body.extend_from_slice(format!(r#""transactionId":{commit},"#).as_bytes());
     }
-    body.extend_from_slice(match done.kind {
-        StatementKind::Select => br#""queryType":"select","items":"#.as_slice(),
-        StatementKind::Mutation => br#""queryType":"mutation","items":"#,
-        StatementKind::Unknown => br#""queryType":"unknown","items":"#,
-    });
+    body.extend_from_slice(format!(r#""queryType":"{}","items":"#, done.kind.name()).as_bytes());
     write_list(&mut body, &done.items);
     body.extend_from_slice(br#","mutatedDocumentIds":"#);
     write_list(&mut body, &done.mutated_document_ids);
     body.extend_from_slice(br#","error":{},"warnings":"#);
     write_warnings(&mut body, &done.warnings);
-    body.extend_from_slice(format!(r#","totalWarningsCount":{}"#, done.warnings.len()).as_bytes());
+    body.extend_from_slice(format!(r#","totalWarningsCount":{}"#, done.warnings_total).as_bytes());
     if let Some(commit) = done.commit_id {
         body.extend_from_slice(format!(r#","commitId":{commit}"#).as_bytes());
     }
@@ -106,17 +96,12 @@ fn write_list(body: &mut Vec<u8>, values: &[Value]) {
     body.push(b']');
 }
 
-fn write_warnings(body: &mut Vec<u8>, warnings: &[Warning]) {
+fn write_warnings(body: &mut Vec<u8>, warnings: &[String]) {
     body.push(b'[');
-    for (index, warning) in warnings.iter().take(WARNINGS_LISTED_MAX).enumerate() {
+    for (index, warning) in warnings.iter().enumerate() {
         body.extend_from_slice(if index > 0 { b",{" } else { b"{" });
-        if let Some(id) = &warning.document_id {
-            body.extend_from_slice(br#""_id":"#);
-            write_value(body, id);
-            body.push(b',');
-        }
         body.extend_from_slice(br#""description":"#);
-        write_text(body, &warning.description);
+        write_text(body, warning);
         body.push(b'}');
     }
     body.push(b']');
@@ -132,39 +117,11 @@ fn write_text(body: &mut Vec<u8>, text: &str) {
         .expect("invariant: text is JSON and a vector takes all bytes");
 }
 
-/// A message with the place, the line and a caret below it, and the place as line and column.
-pub(crate) fn point_at(
-    statement: &str,
-    place: StatementPlace,
-    message: &str,
-) -> (String, (usize, usize)) {
-    let mut offset = place.offset_bytes.min(statement.len());
-    while !statement.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    let before = &statement[..offset];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.matches('\n').count() + 1;
-    let column = before[line_start..].chars().count() + 1;
-    let text = statement[line_start..].lines().next().unwrap_or_default();
-    let skipped = (column - 1).saturating_sub(CARET_CHARS_AROUND);
-    let shown: String = text
-        .chars()
-        .skip(skipped)
-        .take(2 * CARET_CHARS_AROUND)
-        .collect();
-    let indent = " ".repeat(column - 1 - skipped);
-    (
-        format!("{message} (line {line}, column {column})\n{shown}\n{indent}^"),
-        (line, column),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
-    use tombolo_document::json;
+    use tombolo::{OutcomeKind, json};
 
     async fn text(response: Response) -> String {
         let Ok(body) = response.into_body().collect().await;
@@ -174,39 +131,31 @@ mod tests {
     #[tokio::test]
     async fn a_select_has_every_documented_member() {
         let items = vec![json::parse(br#"{"_id":"a","n":1}"#).unwrap()];
-        let done = Executed {
-            kind: StatementKind::Select,
+        let done = tombolo::Response {
+            kind: OutcomeKind::Select,
             items,
-            ..Executed::default()
+            ..tombolo::Response::default()
         };
         let expected = r#"{"queryType":"select","items":[{"_id":"a","n":1}],"mutatedDocumentIds":[],"error":{},"warnings":[],"totalWarningsCount":0}"#;
         assert_eq!(text(executed(&done)).await, expected);
     }
 
     #[tokio::test]
-    async fn a_mutation_names_its_commit_and_lists_ten_warnings_at_most() {
-        let warning = |id: i64| Warning {
-            document_id: Some(Value::Int(id)),
-            description: "w".to_owned(),
-        };
-        let done = Executed {
-            kind: StatementKind::Mutation,
-            mutated_document_ids: vec![Value::String("a".to_owned())],
+    async fn a_mutation_names_its_commit_and_counts_its_warnings() {
+        let done = tombolo::Response {
+            kind: OutcomeKind::Mutation,
+            mutated_document_ids: vec![Value::from("a")],
             commit_id: Some(7),
-            warnings: (0..=10).map(warning).collect(),
-            ..Executed::default()
+            warnings: vec!["one".to_owned(), "two".to_owned()],
+            warnings_total: 11,
+            ..tombolo::Response::default()
         };
         let text = text(executed(&done)).await;
-        assert!(
-            text.starts_with(
-                r#"{"transactionId":7,"queryType":"mutation","items":[],"mutatedDocumentIds":["a"]"#
-            ),
-            "{text}"
-        );
-        assert!(
-            text.ends_with(r#"{"_id":9,"description":"w"}],"totalWarningsCount":11,"commitId":7}"#),
-            "{text}"
-        );
+        let start =
+            r#"{"transactionId":7,"queryType":"mutation","items":[],"mutatedDocumentIds":["a"]"#;
+        assert!(text.starts_with(start), "{text}");
+        let end = r#""warnings":[{"description":"one"},{"description":"two"}],"totalWarningsCount":11,"commitId":7}"#;
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[tokio::test]
@@ -215,42 +164,5 @@ mod tests {
         refused.place = Some((1, 8));
         let expected = r#"{"queryType":"unknown","items":[],"mutatedDocumentIds":[],"error":{"description":"no \"such\" thing","code":"syntax","line":1,"column":8},"warnings":[],"totalWarningsCount":0}"#;
         assert_eq!(text(refused.response()).await, expected);
-    }
-
-    #[test]
-    fn the_caret_stands_below_the_place_in_any_line() {
-        let at =
-            |offset_bytes| point_at("SELECT é\nFROM x", StatementPlace { offset_bytes }, "bad");
-        assert_eq!(
-            at(0),
-            ("bad (line 1, column 1)\nSELECT é\n^".to_owned(), (1, 1))
-        );
-        assert_eq!(
-            at(8),
-            (
-                "bad (line 1, column 8)\nSELECT é\n       ^".to_owned(),
-                (1, 8)
-            )
-        );
-        assert_eq!(
-            at(15),
-            ("bad (line 2, column 6)\nFROM x\n     ^".to_owned(), (2, 6))
-        );
-        assert_eq!(at(999).1, (2, 7));
-    }
-
-    #[test]
-    fn a_long_line_is_cut_around_the_caret() {
-        let statement = "x".repeat(10_000);
-        let (text, place) = point_at(
-            &statement,
-            StatementPlace {
-                offset_bytes: 5_000,
-            },
-            "bad",
-        );
-        assert_eq!(place, (1, 5_001));
-        assert!(text.len() < 300);
-        assert_eq!(text.lines().last().unwrap().len(), CARET_CHARS_AROUND + 1);
     }
 }
