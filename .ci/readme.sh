@@ -36,7 +36,8 @@ run_and_compare() {
     local text
     text=$(block "$1")
     printf '$ %s\n' "$text"
-    bash -euo pipefail -c "$text" > "$SCRATCH/answer"
+    # An answer has no line break at its end, a block has.
+    { bash -euo pipefail -c "$text" && echo; } > "$SCRATCH/answer"
     diff -u <(block "$1-answer") "$SCRATCH/answer"
 }
 
@@ -46,7 +47,8 @@ start_node() {
     text=$(block start)
     printf '$ %s\n' "$text"
     # `exec` makes the node the process that we know by its number, because cargo replaces itself with it.
-    bash -euo pipefail -c "exec $text" > "$SCRATCH/node.log" 2>&1 &
+    : > "$SCRATCH/node.log"
+    bash -euo pipefail -c "exec $text" >> "$SCRATCH/node.log" 2>&1 &
     NODE=$!
     # `tail --pid` ends with the node, so a node that cannot start ends the wait.
     if ! grep -q -m 1 '^listening on' < <(tail -n +1 -f --pid="$NODE" "$SCRATCH/node.log"); then

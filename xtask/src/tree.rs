@@ -11,6 +11,9 @@ use crate::XtaskError;
 /// Directories and entries nested deeper than this are an accident, not source.
 const DEPTH_MAX: usize = 16;
 
+/// Where the node of the README keeps its data.
+const QUICKSTART_DATA: &str = "/examples/data";
+
 /// Hidden entries at the root that belong to the project.
 const HIDDEN: &[&str] = &[".cargo", ".ci", ".config", ".github", ".gitignore"];
 
@@ -143,7 +146,7 @@ impl Ignored {
             .map(|line| line.trim_end_matches('/').to_owned())
             .collect();
         lines.retain(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.push("/.git".to_owned());
+        lines.extend(["/.git", QUICKSTART_DATA].map(str::to_owned));
         Ok(Self { lines })
     }
 
