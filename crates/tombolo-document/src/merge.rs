@@ -46,7 +46,7 @@ pub struct Merged {
 
 /// Unites `incoming` (a document or a delta) with the local document.
 ///
-/// The caller has held the newest stamp of `incoming` ([`newest_stamp`])
+/// The caller has held the newest stamp of `incoming` ([`version_vector`])
 /// against its clock.
 ///
 /// # Errors
