@@ -344,3 +344,50 @@ fn a_document_is_written_at_the_size_limit_and_refused_above() {
         )
     );
 }
+
+#[test]
+fn the_deepest_expressions_are_evaluated_on_a_small_stack() {
+    let peer = Peer::new("A");
+    for (open, inside, close) in [
+        ("[", "1", "]"),
+        ("(1 + ", "1", ")"),
+        ("abs(", "1", ")"),
+        ("CASE WHEN true THEN ", "1", " END"),
+        ("coalesce(null, ", "1", ")"),
+        ("{'a': ", "1", "}"),
+        ("ARRAY v FOR v IN [1] WHEN ", "true", " END"),
+        ("ANY v IN [1] SATISFIES ", "true", " END"),
+        ("1 IN [", "1", "]"),
+        ("'a' LIKE (", "'a'", " || '')"),
+    ] {
+        let deepest = (1..200).rev().find_map(|levels| {
+            let expression = format!("{}{inside}{}", open.repeat(levels), close.repeat(levels));
+            let text = format!("SELECT {expression} AS x FROM system:dual");
+            Some((Statement::parse(&text).ok()?, text))
+        });
+        let (statement, text) = deepest.unwrap();
+        assert!(
+            read_within(&peer, &text, Limits::DEFAULT, &|| false).is_ok(),
+            "{text}"
+        );
+        assert!(statement.is_select());
+    }
+}
+
+#[test]
+fn nested_ranges_cannot_double_a_value_for_ever() {
+    let peer = Peer::new("A");
+    let levels = 50;
+    let open: String = (0..levels)
+        .map(|level| format!("ANY v{} IN [[v{level}, v{level}]] SATISFIES ", level + 1))
+        .collect();
+    let text = format!(
+        "SELECT ANY v0 IN [1] SATISFIES {open} true {} END AS x FROM system:dual",
+        "END ".repeat(levels)
+    );
+    let result = read_within(&peer, &text, Limits::DEFAULT, &|| false);
+    assert!(
+        matches!(result, Err(QueryError::Limit(Limit::Value(_)))),
+        "{result:?}"
+    );
+}

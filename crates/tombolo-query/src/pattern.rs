@@ -104,23 +104,30 @@ pub(crate) fn like<'a>(
         )));
     }
     Ok(match flavour {
-        Flavour::Like => Datum::Bool(matches(text, &pieces(pattern, escape))),
+        Flavour::Like => Datum::Bool(matches(text, &pieces(pattern, escape), &|| {
+            run.fuel.step()
+        })?),
         Flavour::LikeAnyCase => {
             let pattern = pieces(&pattern.to_lowercase(), escape);
-            Datum::Bool(matches(&text.to_lowercase(), &pattern))
+            Datum::Bool(matches(&text.to_lowercase(), &pattern, &|| {
+                run.fuel.step()
+            })?)
         }
         Flavour::Similar => regexp_like(run, text, &similar(pattern, escape), "s"),
     })
 }
 
-/// Whether a text matches a LIKE pattern, in any case if the flavour says so.
-pub(crate) fn matches_like(text: &str, pattern: &str, flavour: Flavour) -> bool {
-    match flavour {
+/// Whether a short text matches a LIKE pattern, in any case if the flavour says
+/// so.
+pub(crate) fn matches_name(name: &str, pattern: &str, flavour: Flavour) -> bool {
+    let matched = match flavour {
         Flavour::LikeAnyCase => {
-            matches(&text.to_lowercase(), &pieces(&pattern.to_lowercase(), None))
+            let pattern = pieces(&pattern.to_lowercase(), None);
+            matches(&name.to_lowercase(), &pattern, &|| Ok(()))
         }
-        _ => matches(text, &pieces(pattern, None)),
-    }
+        _ => matches(name, &pieces(pattern, None), &|| Ok(())),
+    };
+    matched.unwrap_or(false)
 }
 
 /// One character of a LIKE pattern.
@@ -159,8 +166,12 @@ pub(crate) fn literal_prefix(pattern: &str, escape: Option<char>) -> String {
     pieces(pattern, escape).iter().map_while(exact).collect()
 }
 
-/// Greedy with one place to go back to: the last `%`.
-fn matches(text: &str, pieces: &[Piece]) -> bool {
+/// Greedy with one place to go back to: the last `%`. Each way back is a step.
+fn matches(
+    text: &str,
+    pieces: &[Piece],
+    step: &dyn Fn() -> Result<(), QueryError>,
+) -> Result<bool, QueryError> {
     let mut rest = text.chars();
     let mut at = 0;
     let mut retry: Option<(usize, std::str::Chars<'_>)> = None;
@@ -175,13 +186,14 @@ fn matches(text: &str, pieces: &[Piece]) -> bool {
             }
             (Some(Piece::One), Some(_)) => at += 1,
             (Some(Piece::Exactly(wanted)), Some(found)) if *wanted == found => at += 1,
-            (None, None) => return true,
+            (None, None) => return Ok(true),
             (_, next) => {
+                step()?;
                 let Some((piece, start)) = &mut retry else {
-                    return false;
+                    return Ok(false);
                 };
                 if next.is_none() || start.next().is_none() {
-                    return false;
+                    return Ok(false);
                 }
                 at = *piece;
                 rest = start.clone();
@@ -240,11 +252,8 @@ mod tests {
             ("naïve", "na_ve", true),
             ("aab", "%ab", true),
         ] {
-            assert_eq!(
-                matches(text, &pieces(pattern, None)),
-                expected,
-                "{text} {pattern}"
-            );
+            let matched = matches_name(text, pattern, Flavour::Like);
+            assert_eq!(matched, expected, "{text} {pattern}");
         }
     }
 
@@ -252,7 +261,7 @@ mod tests {
     fn a_hostile_pattern_does_not_explode() {
         let text = "a".repeat(20_000);
         let pattern = format!("{}b", "%a".repeat(100));
-        assert!(!matches(&text, &pieces(&pattern, None)));
+        assert!(!matches_name(&text, &pattern, Flavour::Like));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From syntax to a checked statement: names, aggregates, kinds, and what may
 //! not be written.
 
+mod call;
 pub(crate) mod expression;
 pub(crate) mod names;
 pub(crate) mod select;

@@ -2,8 +2,9 @@
 
 use tombolo_document::order::Direction;
 
+use super::call::has_aggregate;
 use super::collection;
-use super::expression::{Binder, Grouping as GroupBinding, has_aggregate};
+use super::expression::{Binder, Grouping as GroupBinding};
 use super::names::{Names, TermName};
 use super::statement::{Column, Grouping, Ids, Join, OrderKey, Query, Shape, Slice, Term};
 use crate::expr::Expr;

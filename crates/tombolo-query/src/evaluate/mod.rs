@@ -5,14 +5,17 @@ mod context;
 mod operator;
 mod range;
 
+use std::borrow::Cow;
+
 use tombolo_document::Object;
 
 pub(crate) use context::{Frame, GroupValues, Run, Scope};
 pub(crate) use operator::{compare, concatenated};
 
-use crate::datum::Datum;
+use crate::datum::{Datum, object_bytes, size_bytes};
 use crate::error::QueryError;
 use crate::expr::{Expr, State};
+use crate::limits::Limit;
 use crate::pattern;
 
 /// What the expression gives in this scope.
@@ -43,9 +46,7 @@ pub(crate) fn evaluate<'a>(expr: &'a Expr, scope: &Scope<'a>) -> Result<Datum<'a
 fn evaluate_form<'a>(expr: &'a Expr, scope: &Scope<'a>) -> Result<Datum<'a>, QueryError> {
     match expr {
         Expr::Document(term) => match scope.rows.get(*term) {
-            Some(Some(document)) => Ok(Datum::Object(std::borrow::Cow::Owned(
-                document.to_object()?,
-            ))),
+            Some(Some(document)) => Ok(Datum::Object(Cow::Owned(document.to_object()?))),
             _ => Ok(Datum::Missing),
         },
         Expr::CompositeId(aliases) => composite_id(aliases, scope),
@@ -89,11 +90,25 @@ fn evaluate_form<'a>(expr: &'a Expr, scope: &Scope<'a>) -> Result<Datum<'a>, Que
             for argument in arguments {
                 values.push(evaluate(argument, scope)?);
             }
-            (function.body)(scope.run, values)
+            bounded(scope.run, (function.body)(scope.run, values)?)
         }
-        Expr::Array(items) => array(items, scope),
-        Expr::Object(members) => object(members, scope),
+        Expr::Array(items) => bounded(scope.run, array(items, scope)?),
+        Expr::Object(members) => bounded(scope.run, object(members, scope)?),
         _ => range::evaluate_range(expr, scope),
+    }
+}
+
+/// Refuses a new array or object above the limit: nested ranges could double one
+/// at every level of an expression.
+fn bounded<'a>(run: &Run<'_>, value: Datum<'a>) -> Result<Datum<'a>, QueryError> {
+    let bytes = match &value {
+        Datum::Array(Cow::Owned(items)) => items.iter().map(size_bytes).sum(),
+        Datum::Object(Cow::Owned(members)) => object_bytes(members),
+        _ => 0,
+    };
+    match bytes > run.limits.value_bytes {
+        true => Err(QueryError::Limit(Limit::Value(run.limits.value_bytes))),
+        false => Ok(value),
     }
 }
 
@@ -185,7 +200,7 @@ fn array<'a>(items: &'a [Expr], scope: &Scope<'a>) -> Result<Datum<'a>, QueryErr
     for item in items {
         values.extend(evaluate(item, scope)?.into_value());
     }
-    Ok(Datum::Array(std::borrow::Cow::Owned(values)))
+    Ok(Datum::Array(Cow::Owned(values)))
 }
 
 /// Members whose key is no string or whose value is MISSING are left out.
@@ -198,5 +213,5 @@ fn object<'a>(members: &'a [(Expr, Expr)], scope: &Scope<'a>) -> Result<Datum<'a
             values.insert(key.into_owned(), value);
         }
     }
-    Ok(Datum::Object(std::borrow::Cow::Owned(values)))
+    Ok(Datum::Object(Cow::Owned(values)))
 }

@@ -2,6 +2,7 @@
 //! says bytes.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use tombolo_document::Value;
 
@@ -168,13 +169,13 @@ fn trimmed<'a>(arguments: &[Datum<'a>], (start, end): (bool, bool)) -> Datum<'a>
     let Some(text) = arguments[0].text() else {
         return Datum::Missing;
     };
-    let characters = match arguments.get(1) {
+    let characters: Option<BTreeSet<char>> = match arguments.get(1) {
         None => None,
-        Some(Datum::String(characters)) => Some(characters),
+        Some(Datum::String(characters)) => Some(characters.chars().collect()),
         Some(_) => return Datum::Missing,
     };
-    let unwanted = |character: char| match characters {
-        Some(characters) => characters.contains(character),
+    let unwanted = |character: char| match &characters {
+        Some(characters) => characters.contains(&character),
         None => character.is_whitespace(),
     };
     let mut rest = text;

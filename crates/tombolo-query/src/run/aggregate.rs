@@ -121,7 +121,7 @@ impl Accumulator {
         match self.function {
             F::Count => {}
             F::Sum | F::Average => self.sum(number),
-            F::Minimum | F::Maximum | F::Middle => self.extremes(value),
+            F::Minimum | F::Maximum | F::Middle => self.extremes(value, budget)?,
             F::Median => {
                 budget.take(size_bytes(&value))?;
                 self.numbers.push(value);
@@ -142,21 +142,24 @@ impl Accumulator {
         }
     }
 
-    fn extremes(&mut self, value: Value) {
-        if self
-            .least
-            .as_ref()
-            .is_none_or(|least| value.compare(least).is_lt())
+    fn extremes(&mut self, value: Value, budget: &mut Budget) -> Result<(), QueryError> {
+        if self.function != AggregateFunction::Maximum
+            && self
+                .least
+                .as_ref()
+                .is_none_or(|least| value.compare(least).is_lt())
         {
-            self.least = Some(value.clone());
+            kept(&mut self.least, value.clone(), budget)?;
         }
-        if self
-            .greatest
-            .as_ref()
-            .is_none_or(|greatest| value.compare(greatest).is_gt())
+        if self.function != AggregateFunction::Minimum
+            && self
+                .greatest
+                .as_ref()
+                .is_none_or(|greatest| value.compare(greatest).is_gt())
         {
-            self.greatest = Some(value);
+            kept(&mut self.greatest, value, budget)?;
         }
+        Ok(())
     }
 
     /// The result; `None` is MISSING.
@@ -192,6 +195,15 @@ impl Accumulator {
             }
         }
     }
+}
+
+/// Replaces a kept value and accounts for both.
+fn kept(place: &mut Option<Value>, value: Value, budget: &mut Budget) -> Result<(), QueryError> {
+    budget.take(size_bytes(&value))?;
+    if let Some(old) = place.replace(value) {
+        budget.give_back(size_bytes(&old));
+    }
+    Ok(())
 }
 
 fn mean(left: &Value, right: &Value) -> Option<Value> {

@@ -1,5 +1,6 @@
 //! INSERT: documents from expressions or from a SELECT, by conflict policy.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use tombolo_document::{DocumentId, Edit, IdError, Object, Schema, Value, initial};
@@ -15,10 +16,10 @@ use crate::expr::Expr;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::source::Target;
 
-/// A document with its id taken out.
-struct New {
+/// A document and its id; arguments are not copied.
+struct New<'a> {
     id: DocumentId,
-    fields: Object,
+    fields: Cow<'a, Object>,
 }
 
 /// Carries out an INSERT.
@@ -31,7 +32,7 @@ pub(super) fn insert(
         InsertSource::Documents(list) | InsertSource::Initial(list) => written(list, environment)?,
         InsertSource::Select(query) => select::select(query, &*target, environment)?
             .into_iter()
-            .map(|row| identified(row, environment))
+            .map(|row| from_row(row, environment))
             .collect::<Result<_, _>>()?,
     };
     check_unique(&documents)?;
@@ -68,33 +69,46 @@ pub(super) fn insert(
 }
 
 /// The documents of DOCUMENTS: an array stands for many.
-fn written<'s>(list: &'s [Expr], environment: Environment<'s>) -> Result<Vec<New>, QueryError> {
+fn written<'s>(list: &'s [Expr], environment: Environment<'s>) -> Result<Vec<New<'s>>, QueryError> {
     let mut documents = Vec::with_capacity(list.len());
     for expr in list {
         match evaluate(expr, &Scope::constant(environment.run))? {
-            Datum::Array(items) => {
-                for item in items.into_owned() {
-                    documents.push(identified(item, environment)?);
+            Datum::Object(fields) => documents.push(identified(fields, environment)?),
+            Datum::Array(Cow::Borrowed(items)) => {
+                for item in items {
+                    let fields = item.as_object().ok_or_else(no_document)?;
+                    documents.push(identified(Cow::Borrowed(fields), environment)?);
                 }
             }
-            other => {
-                let value = other.into_value().unwrap_or_default();
-                documents.push(identified(value, environment)?);
+            Datum::Array(Cow::Owned(items)) => {
+                for item in items {
+                    documents.push(from_row(item, environment)?);
+                }
             }
+            _ => return Err(no_document()),
         }
     }
     Ok(documents)
 }
 
-/// Takes the id out of a document, or makes one.
-fn identified(document: Value, environment: Environment<'_>) -> Result<New, QueryError> {
-    let Value::Object(mut fields) = document else {
-        return Err(QueryError::evaluation(
-            "a document is an object: pass one, or an array of them",
-        ));
-    };
-    let id = match fields.remove(ID) {
-        Some(id) => DocumentId::from_value(&id)?,
+fn no_document() -> QueryError {
+    QueryError::evaluation("a document is an object: pass one, or an array of them")
+}
+
+fn from_row<'s>(row: Value, environment: Environment<'_>) -> Result<New<'s>, QueryError> {
+    match row {
+        Value::Object(fields) => identified(Cow::Owned(fields), environment),
+        _ => Err(no_document()),
+    }
+}
+
+/// Finds the id of a document, or makes one.
+fn identified<'s>(
+    fields: Cow<'s, Object>,
+    environment: Environment<'_>,
+) -> Result<New<'s>, QueryError> {
+    let id = match fields.get(ID) {
+        Some(id) => DocumentId::from_value(id)?,
         None => generated((environment.context.random)())?,
     };
     Ok(New { id, fields })
@@ -114,7 +128,7 @@ fn generated(mut random: [u8; 16]) -> Result<DocumentId, IdError> {
     DocumentId::from_value(&Value::String(text))
 }
 
-fn check_unique(documents: &[New]) -> Result<(), QueryError> {
+fn check_unique(documents: &[New<'_>]) -> Result<(), QueryError> {
     let mut ids = BTreeSet::new();
     for document in documents {
         if !ids.insert(&document.id) {
@@ -130,7 +144,7 @@ fn check_unique(documents: &[New]) -> Result<(), QueryError> {
 /// The bytes after writing one document; `None` if nothing is to be written.
 fn merged(
     policy: ConflictPolicy,
-    document: &New,
+    document: &New<'_>,
     schema: &Schema,
     (state, dot): (Option<&[u8]>, tombolo_document::Dot),
 ) -> Result<Option<Vec<u8>>, QueryError> {

@@ -177,8 +177,12 @@ impl<'s> Loops<'s> {
             return Ok(ControlFlow::Continue(()));
         }
         let name = &level.term.collection.name;
-        scan(self.source, name, access, &mut |id, bytes| {
-            each(Document::stored(id, bytes, &level.schema)?)
-        })
+        scan(
+            self.source,
+            name,
+            access,
+            &self.run.limits,
+            &mut |id, bytes| each(Document::stored(id, bytes, &level.schema)?),
+        )
     }
 }

@@ -81,7 +81,7 @@ fn pick(
     if full(0) {
         return Ok(picked);
     }
-    let _complete = super::scan::scan(source, name, &access, &mut |id, bytes| {
+    let _complete = super::scan::scan(source, name, &access, &run.limits, &mut |id, bytes| {
         run.fuel.step()?;
         let rows = [Some(Document::stored(id, bytes, schema)?)];
         let scope = Scope::row(run, &rows);

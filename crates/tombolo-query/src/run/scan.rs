@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use tombolo_document::order::Direction;
 
 use crate::error::QueryError;
-use crate::limits::{Budget, Limit};
+use crate::limits::{Budget, Limit, Limits};
 use crate::plan::Access;
 use crate::source::{Source, SourceError};
 
@@ -21,6 +21,7 @@ pub(crate) fn scan(
     source: &dyn Source,
     collection: &str,
     access: &Access,
+    limits: &Limits,
     each: Each<'_>,
 ) -> Result<ControlFlow<()>, QueryError> {
     match access {
@@ -56,7 +57,7 @@ pub(crate) fn scan(
             }
             Ok(ControlFlow::Continue(()))
         }
-        Access::Union(parts) => union(source, collection, parts, each),
+        Access::Union(parts) => union(source, collection, parts, limits, each),
     }
 }
 
@@ -65,15 +66,13 @@ fn union(
     source: &dyn Source,
     collection: &str,
     parts: &[Access],
+    limits: &Limits,
     each: Each<'_>,
 ) -> Result<ControlFlow<()>, QueryError> {
     let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
-    let mut budget = Budget::new(
-        crate::limits::Limits::DEFAULT.distinct_bytes,
-        Limit::Distinct,
-    );
+    let mut budget = Budget::new(limits.distinct_bytes, Limit::Distinct);
     for part in parts {
-        let flow = scan(source, collection, part, &mut |id, document| {
+        let flow = scan(source, collection, part, limits, &mut |id, document| {
             if seen.contains(id) {
                 return Ok(ControlFlow::Continue(()));
             }

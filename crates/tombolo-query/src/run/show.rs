@@ -10,7 +10,7 @@ use crate::evaluate::{Scope, evaluate};
 use crate::expr::Expr;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::parameter::{ParameterChange, Parameters};
-use crate::pattern::matches_like;
+use crate::pattern::matches_name;
 
 /// One parameter, or all in one row.
 pub(super) fn show(
@@ -23,7 +23,7 @@ pub(super) fn show(
         return Ok(outcome.with_row(context.parameters.row(name)?));
     }
     let wanted = |name: &str| match filter {
-        Some((flavour, pattern)) => matches_like(name, pattern, *flavour),
+        Some((flavour, pattern)) => matches_name(name, pattern, *flavour),
         None => true,
     };
     let all = context.parameters.all().filter(|(name, _)| wanted(name));
