@@ -26,13 +26,7 @@ impl std::fmt::Display for Failure {
             Self::Case(text) => write!(f, "the case is malformed: {text}"),
             Self::Unsupported(text) => write!(f, "the runner cannot do this: {text}"),
             Self::Statement { statement, error } => {
-                write!(f, "{statement}: {error}")?;
-                let mut source = std::error::Error::source(error);
-                while let Some(inner) = source {
-                    write!(f, ": {inner}")?;
-                    source = inner.source();
-                }
-                Ok(())
+                write!(f, "{statement}: {error}")
             }
             Self::Expectation(text) => f.write_str(text),
         }

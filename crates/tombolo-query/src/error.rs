@@ -37,7 +37,7 @@ pub enum QueryError {
     Stopped,
     /// A write does not fit the document or its declared kinds. The caller's
     /// fault.
-    #[error("the document {id} cannot be written")]
+    #[error("the document {id} cannot be written: {source}")]
     Document {
         /// The id as JSON.
         id: String,

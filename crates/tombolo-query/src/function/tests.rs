@@ -107,6 +107,39 @@ fn wrong_types_give_missing_and_never_an_error() {
 }
 
 #[test]
+fn hostile_date_formats_give_missing_or_little_text() {
+    for format in [
+        "%",
+        "%%",
+        "%999999999d",
+        "%255Y",
+        "%-",
+        "%_^#0Y",
+        "%Q%Q%Q",
+        "%.9999f",
+        "%.f%:::z",
+        "%!",
+        "YYYYYYYY",
+        "\u{0}%",
+        "%\u{e9}",
+        "%s%s",
+        "%:Q",
+        "%+",
+        "%c",
+    ] {
+        for call in [
+            "date_format(0, ",
+            "date_cast('1970', ",
+            "tz_offset('1970', ",
+        ] {
+            let value = value_of(&format!("{call}'{format}')"), &Object::new()).unwrap();
+            let length = value.text().map_or(0, str::len);
+            assert!(length < 10_000, "{call}{format}: {length}");
+        }
+    }
+}
+
+#[test]
 fn a_function_cannot_make_a_value_beyond_the_limit() {
     for text in [
         "repeat('ab', 9223372036854775807)",

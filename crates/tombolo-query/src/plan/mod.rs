@@ -8,6 +8,7 @@ mod ordering;
 mod spans;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use tombolo_document::order::Direction;
 use tombolo_document::{DocumentId, Schema, Undeclared, Value};
@@ -41,7 +42,7 @@ pub(crate) enum Access {
     Ids(BTreeSet<DocumentId>),
     /// The entries of an index within these spans.
     Index {
-        index: IndexDefinition,
+        index: Rc<IndexDefinition>,
         spans: Vec<KeySpan>,
         /// Which way the index is read.
         direction: Direction,
@@ -56,7 +57,7 @@ pub(crate) struct Planner<'p> {
     /// The place of the term among those of the statement.
     pub at: usize,
     pub schema: &'p Schema,
-    pub indexes: &'p [IndexDefinition],
+    pub indexes: &'p [Rc<IndexDefinition>],
     pub options: &'p Options,
 }
 
@@ -135,7 +136,7 @@ pub(crate) fn usable_indexes(
     source: &dyn Source,
     term: &Term,
     wanted: bool,
-) -> Result<Vec<IndexDefinition>, QueryError> {
+) -> Result<Vec<Rc<IndexDefinition>>, QueryError> {
     let none = !wanted
         || term.collection.namespace == Namespace::System
         || term.ids.is_some()
@@ -143,7 +144,8 @@ pub(crate) fn usable_indexes(
     if none {
         return Ok(Vec::new());
     }
-    Ok(source.indexes(Some(&term.collection.name))?)
+    let indexes = source.indexes(Some(&term.collection.name))?;
+    Ok(indexes.into_iter().map(Rc::new).collect())
 }
 
 impl<'p> Planner<'p> {
@@ -204,7 +206,7 @@ impl<'p> Planner<'p> {
             let preferred = wanted.contains(&index.name);
             let score = score + if preferred { 1000 } else { 0 };
             if best.as_ref().is_none_or(|(other, _)| score > *other) {
-                let index = index.clone();
+                let index = Rc::clone(index);
                 let direction = Direction::Ascending;
                 let access = Access::Index {
                     index,

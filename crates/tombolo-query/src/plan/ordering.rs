@@ -1,6 +1,8 @@
 //! Whether documents come out of an access in the order that a statement wants,
 //! so that nothing must be sorted and a LIMIT ends the scan.
 
+use std::rc::Rc;
+
 use tombolo_document::order::Direction;
 
 use super::condition::Condition;
@@ -78,7 +80,7 @@ impl Planner<'_> {
             high: Vec::new(),
         };
         Some(Access::Index {
-            index: index.clone(),
+            index: Rc::clone(index),
             spans: vec![everything],
             direction,
         })

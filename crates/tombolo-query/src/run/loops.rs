@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use tombolo_document::{Object, Schema};
 
@@ -19,7 +20,7 @@ use crate::source::{IndexDefinition, Source};
 pub(crate) struct Level<'s> {
     pub term: &'s Term,
     pub schema: Schema,
-    pub indexes: Vec<IndexDefinition>,
+    pub indexes: Vec<Rc<IndexDefinition>>,
     /// The rows of a system collection.
     pub system: Vec<Object>,
 }
