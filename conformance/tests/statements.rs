@@ -214,6 +214,14 @@ fn a_small_limit_sorts_within_a_small_budget() {
 }
 
 #[test]
+fn a_sorted_mutation_with_a_limit_picks_the_first() {
+    let mut peer = filled(700).unwrap();
+    let delete = "DELETE FROM t ORDER BY n DESC LIMIT 3 OFFSET 1";
+    let ids = execute(&mut peer, delete).unwrap().mutated_document_ids;
+    assert_eq!(ids, [698, 697, 696].map(Value::Int));
+}
+
+#[test]
 fn the_stop_check_ends_scans_and_long_expressions() {
     let peer = filled(600).unwrap();
     let loops = "SELECT COUNT(*) FROM t a JOIN t b USE INDEX '' ON a.n < b.n";

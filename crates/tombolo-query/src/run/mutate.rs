@@ -22,11 +22,20 @@ use crate::source::{Source, Target};
 /// Bytes that a picked document costs besides its own.
 const PICK_BYTES: usize = 96;
 
+/// Sorting for fewer picks than this is not worth while.
+const LOSERS_MIN: usize = 256;
+
 /// A document that was picked, as it was.
 struct Picked {
     key: Vec<u8>,
     id: Vec<u8>,
     document: Vec<u8>,
+}
+
+impl Picked {
+    fn bytes(&self) -> usize {
+        self.key.len() + self.id.len() + self.document.len() + PICK_BYTES
+    }
 }
 
 /// What is kept of a picked document.
@@ -95,12 +104,16 @@ fn pick(
             Keep::Document => bytes.to_vec(),
             Keep::Id => Vec::new(),
         };
-        budget.take(id.len() + document.len() + key.len() + PICK_BYTES)?;
-        picked.push(Picked {
+        let document = Picked {
             key,
             id: id.to_vec(),
             document,
-        });
+        };
+        budget.take(document.bytes())?;
+        picked.push(document);
+        if !unsorted && let Some(kept) = window.kept() {
+            drop_losers(&mut picked, kept, &mut budget);
+        }
         Ok(match full(picked.len()) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -109,6 +122,18 @@ fn pick(
     picked.sort_by(|left, right| left.key.cmp(&right.key));
     let limit = window.limit.unwrap_or(usize::MAX);
     Ok(picked.into_iter().skip(window.offset).take(limit).collect())
+}
+
+/// Forgets the documents that sort behind the first `kept`, once they are as
+/// many as those.
+fn drop_losers(picked: &mut Vec<Picked>, kept: usize, budget: &mut Budget) {
+    if picked.len() < kept.saturating_mul(2).max(LOSERS_MIN) {
+        return;
+    }
+    picked.sort_by(|left, right| left.key.cmp(&right.key));
+    for loser in picked.drain(kept..) {
+        budget.give_back(loser.bytes());
+    }
 }
 
 /// Carries out an UPDATE.
