@@ -119,6 +119,11 @@ impl Node {
         self.directory.as_ref().unwrap().path()
     }
 
+    /// Gives up its directory, for a node that has ended.
+    pub fn take_directory(mut self) -> TempDir {
+        self.directory.take().unwrap()
+    }
+
     /// Ends it in good order and gives back its directory.
     pub fn stop(mut self) -> TempDir {
         self.signal("-TERM");
