@@ -40,7 +40,7 @@ deny:
 advisories:
     cargo deny check advisories
 
-# Feed one decoder with arbitrary bytes: just fuzz query_parse 60
+# Feed one decoder with arbitrary bytes: just fuzz dql_parse 60
 fuzz target seconds="60":
     cd fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=1024
 

@@ -72,12 +72,8 @@ pub(crate) fn decode_document(bytes: &[u8]) -> Result<Tree<'_>, DecodeError> {
     whole(decode_from(Origin::Stored, bytes, None)?)
 }
 
-/// Checks a whole document from outside; a delta is malformed here.
-pub(crate) fn check_document(bytes: &[u8]) -> Result<(), DecodeError> {
-    whole(decode(bytes, None)?).map(|_| ())
-}
-
-fn whole(decoded: Decoded<'_>) -> Result<Tree<'_>, DecodeError> {
+/// The document that was decoded; a delta is malformed here.
+pub(crate) fn whole(decoded: Decoded<'_>) -> Result<Tree<'_>, DecodeError> {
     match decoded.base {
         None => Ok(decoded.tree),
         Some(_) => Err(DecodeError::Malformed {

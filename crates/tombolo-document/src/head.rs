@@ -45,6 +45,10 @@ pub(crate) fn take_head(
     for _ in 0..count {
         take_actor(reader, resolve, &mut head)?;
     }
+    let newest = head.vector.newest().map_or(0, Stamp::millis);
+    if newest != newest_ms {
+        return Err(reader.malformed("newest stamp: no actor has it"));
+    }
     Ok(head)
 }
 

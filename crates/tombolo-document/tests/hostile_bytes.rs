@@ -53,7 +53,8 @@ fn try_everything(bytes: &[u8]) {
     }
     let _ = merge(Some(bytes), &good);
     if let Ok(Some(changes)) = delta(bytes, &VersionVector::new()) {
-        assert_eq!(merge(None, &changes).is_ok(), check_document(bytes).is_ok());
+        let sound = check_document(bytes).is_ok();
+        assert!(merge(None, &changes).is_ok() || !sound);
     }
     let dot = Dot::new(Actor::new(SiteId([9; 16]), 1), Stamp::MAX);
     if let Ok(mut edit) = Edit::open(Some(bytes), dot) {
