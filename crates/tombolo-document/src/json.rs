@@ -159,18 +159,21 @@ impl<'de> Visitor<'de> for Node {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let inside = self.inside()?;
-        let mut members = Object::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if members.contains_key(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {key:?} appears twice"
-                )));
+        let mut members: Vec<(String, Value)> = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            // Told here where it stands, as far as names come in order.
+            if members.last().is_some_and(|(last, _)| *last == name) {
+                return Err(twice(&name));
             }
-            let value = map.next_value_seed(inside)?;
-            members.insert(key, value);
+            members.push((name, map.next_value_seed(inside)?));
         }
+        let members = Object::from_unsorted(members).map_err(|name| twice(&name))?;
         Ok(Value::Object(members))
     }
+}
+
+fn twice<E: serde::de::Error>(name: &str) -> E {
+    E::custom(format_args!("the key {name:?} appears twice"))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod layout;
 mod marks;
 pub mod merge;
 mod normal;
+mod object;
 pub mod order;
 mod pen;
 pub mod raw;

@@ -228,7 +228,7 @@ impl Pen<'_> {
         if target.depth + depth_of(value) > MAX_DEPTH {
             return Err(EditError::TooDeep);
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(raw::room_for(value));
         raw::append(&mut bytes, value);
         Ok(Leaf {
             dots: [self.me].into_iter().collect(),

@@ -150,6 +150,23 @@ impl<'a> RawObject<'a> {
     }
 }
 
+/// Bytes to set aside for a value, so that most are written without growing.
+pub(crate) fn room_for(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Binary(bytes) => bytes.len() + 6,
+        Value::Array(items) => 6 + items.iter().map(room_for).sum::<usize>(),
+        Value::Object(members) => {
+            let members = members.iter();
+            6 + members
+                .map(|(name, member)| name.len() + 2 + room_for(member))
+                .sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) => 1,
+        Value::Int(_) | Value::Uint(_) | Value::Float(_) => 11,
+    }
+}
+
 /// Appends the canonical bytes of a value.
 pub fn append(out: &mut Vec<u8>, value: &Value) {
     match value {

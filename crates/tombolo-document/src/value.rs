@@ -4,10 +4,8 @@
 //! it does not fit a signed one, so that equal values have one form.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
-/// An object: keys in code point order, each at most once.
-pub type Object = BTreeMap<String, Value>;
+pub use crate::object::Object;
 
 /// Deepest nesting of arrays and objects that is accepted anywhere.
 pub const MAX_DEPTH: usize = 128;

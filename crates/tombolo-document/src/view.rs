@@ -15,6 +15,9 @@ use crate::raw::{RawValue, Shape};
 use crate::schema::{Field, Schema, Undeclared};
 use crate::value::{Object, Value};
 
+/// Members that room is made for before they are read.
+const OBJECT_ROOM: usize = 32;
+
 /// A stored document.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentView<'a> {
@@ -230,7 +233,7 @@ impl<'a> MapView<'a> {
     /// # Errors
     /// The bytes are damaged.
     pub fn to_object(self, lens: Lens<'_>) -> Result<Object, DecodeError> {
-        let mut object = Object::new();
+        let mut object = Object::with_capacity(self.count.min(OBJECT_ROOM));
         for field in self.iter(lens) {
             let (name, view) = field?;
             object.insert(name.to_owned(), view.to_value(lens.inside(name))?);

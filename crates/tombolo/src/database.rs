@@ -74,8 +74,9 @@ impl Database {
         if !statement.is_mutation() {
             return self.read(&statement, &arguments, None);
         }
+        let arguments = Arc::new(arguments);
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        self.write(&statement, arguments, None, move |result| {
+        self.write(&statement, Arc::clone(&arguments), None, move |result| {
             // Whoever waited may have died meanwhile.
             let _ = answer.try_send(result);
         })?;
@@ -110,7 +111,9 @@ impl Database {
 
     /// Queues a statement that writes and returns at once. `done` is called on
     /// the writer's thread when the change is durable or refused; it must not
-    /// wait for anything. Time in the queue counts towards `time_left`.
+    /// wait for anything. Time in the queue counts towards `time_left`. Keep a
+    /// clone of `arguments` until the answer: then freeing them is not the
+    /// writer's work.
     ///
     /// # Errors
     /// [`ExecuteError::Busy`] if too many writes wait; `done` is not called
@@ -118,7 +121,7 @@ impl Database {
     pub fn write(
         &self,
         statement: &Prepared,
-        arguments: Object,
+        arguments: Arc<Object>,
         time_left: Option<Duration>,
         done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
     ) -> Result<(), ExecuteError> {

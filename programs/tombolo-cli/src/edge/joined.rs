@@ -49,8 +49,10 @@ impl JoinedDatabase {
             // The client may have given up meanwhile.
             let _ = answer.send(result);
         };
+        // Held until the answer, so that freeing them is not the writer's work.
+        let arguments = Arc::new(arguments);
         self.database
-            .write(statement, arguments, time_left, done)
+            .write(statement, Arc::clone(&arguments), time_left, done)
             .map_err(failure)?;
         match answered.await {
             Ok(result) => result.map_err(failure),
