@@ -1,13 +1,15 @@
 //! Benchmarks against peers and limits: each part runs ours and theirs in turn and prints ratios of one run.
 //! Figures of different runs are never compared, because the machine is not the same machine twice.
-//! `tombolo-bench document | commit | http` measures; `serve` is for the servers that `http` starts as children.
+//! `tombolo-bench document | commit | http | restart` measures; `serve` is for the servers that `http` starts as children.
 
 mod commit;
 mod document;
 mod error;
 mod http;
 mod machine;
+mod node;
 mod order;
+mod restart;
 mod rounds;
 
 use std::io::{self, Write};
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 
 use error::BenchError;
 
-const USAGE: &str = "usage: tombolo-bench document | commit | http [null|postgres|tombolo ...] [--seconds N] [--rounds N]";
+const USAGE: &str = "usage: tombolo-bench document | commit | restart | http [null|postgres|tombolo ...] [--seconds N] [--rounds N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +40,7 @@ fn run(arguments: &[String]) -> Result<String, BenchError> {
         "commit" => commit::run(),
         "document" => document::run(),
         "http" => http::run(rest),
+        "restart" => restart::run(),
         "serve" => http::serve(rest).map(|()| String::new()),
         _ => Err(BenchError::Usage(USAGE)),
     }

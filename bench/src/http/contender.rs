@@ -2,7 +2,7 @@
 //! A contender that is dropped is killed; nothing that a benchmark starts outlives it.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,22 +13,8 @@ use super::postgres::Cluster;
 use super::report::Phase;
 use crate::error::BenchError;
 use crate::machine;
+use crate::node::{Node, Process, spawn, start_error};
 use crate::order::order;
-
-/// A node without encryption and without keys, so that all contenders do the same work.
-const CONFIGURATION: &str = r#"
-database:
-  db_id: "00000000-0000-4000-0000-000000000000"
-  device_name: "bench"
-  persistence_dir: { path: "./data" }
-http_server:
-  listen_addr: "127.0.0.1:0"
-  tls_config: dev_mode
-  http_api: true
-auth: dev_mode
-logging:
-  edge_server: { level: warning, console_logs: std_err }
-"#;
 
 /// A running contender.
 pub(super) struct Contender {
@@ -45,20 +31,6 @@ enum Kind {
     Null,
     Postgres(Cluster),
     Tombolo { _directory: TempDir },
-}
-
-/// The line of a started node that names its address.
-const LISTENING: &str = "listening on http://";
-
-/// A child process that ends with its owner.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Contender {
@@ -101,40 +73,19 @@ impl Contender {
         })
     }
 
-    /// Starts the binary that was built beside this one, with a directory of its own and the documented defaults.
+    /// Starts a node with a directory of its own and the documented defaults.
     fn start_tombolo() -> Result<Self, BenchError> {
         let failed = |error: std::io::Error| start_error("tombolo", &error.to_string());
         let directory = tempfile::tempdir().map_err(failed)?;
-        let configuration = directory.path().join("node.yaml");
-        std::fs::write(&configuration, CONFIGURATION).map_err(failed)?;
-        let program = std::env::current_exe()
-            .map_err(failed)?
-            .with_file_name("tombolo");
-        let mut child = spawn(
-            Command::new(program)
-                .args(["run", "-c"])
-                .arg(&configuration)
-                .stderr(Stdio::piped()),
-        )?;
-        let output = child.stderr.take().map(BufReader::new);
-        let process = Process(child);
-        let mut lines = output
-            .into_iter()
-            .flat_map(BufRead::lines)
-            .map_while(Result::ok);
-        let address = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));
-        let address =
-            address.ok_or_else(|| start_error("tombolo", "it ended before it listened"))?;
-        // Whatever the node still says is read and dropped, so that it never waits for us.
-        std::thread::spawn(move || lines.count());
+        let node = Node::start(directory.path())?;
         let kind = Kind::Tombolo {
             _directory: directory,
         };
         Ok(Self {
             name: "tombolo",
-            address,
+            address: node.address,
             kind,
-            process,
+            process: node.process,
             inserted: 0,
         })
     }
@@ -242,18 +193,4 @@ impl Contender {
 fn count_in(answer: &[u8]) -> Option<u64> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
     answer["items"][0]["count"].as_u64()
-}
-
-fn spawn(command: &mut Command) -> Result<Child, BenchError> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    command
-        .spawn()
-        .map_err(|error| start_error(&program, &error.to_string()))
-}
-
-fn start_error(program: &str, reason: &str) -> BenchError {
-    BenchError::Start {
-        program: program.to_owned(),
-        reason: reason.to_owned(),
-    }
 }
