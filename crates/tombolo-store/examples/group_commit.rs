@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tombolo_document::{DocumentId, Edit, Object, Schema, SiteId, Value};
 use tombolo_query::source::{SourceError, Target};
 use tombolo_store::{
-    Store, StoreSettings, Timekeeper, Transaction,
+    Store, StoreError, StoreSettings, Timekeeper, Transaction, WriteError,
     engine::{Engine, FjallEngine, FjallSettings, MemoryEngine},
 };
 
@@ -145,7 +145,12 @@ fn writer_micros(engine: impl Engine + 'static, work: Work) -> f64 {
 /// Processor time of the writer's thread so far, as Linux tells it to the thread itself.
 fn writer_seconds(store: &Store) -> f64 {
     let read = |_: &mut Transaction<'_>| fs::read_to_string("/proc/thread-self/schedstat");
-    let (_, text) = store.write_and_wait(read).unwrap();
+    let text = loop {
+        match store.write_and_wait(read) {
+            Err(WriteError::Store(StoreError::Busy)) => thread::yield_now(),
+            answered => break answered.unwrap().1,
+        }
+    };
     text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 

@@ -69,7 +69,9 @@ where
     }
 
     fn finish(self: Box<Self>, outcome: Result<Option<Commit>, StoreError>) {
-        let Self { result, done, .. } = *self;
+        let Self { work, result, done } = *self;
+        // Arguments that the waiting side shares are freed there, not on the thread that answers.
+        drop(work);
         let answer = match (outcome, result) {
             (Err(error), _) => Err(WriteError::Store(error)),
             (Ok(_), Some(Err(error))) => Err(WriteError::Work(error)),

@@ -12,5 +12,6 @@ mod indexes;
 mod killed;
 mod log;
 mod model;
+mod overlap;
 mod recovery;
 mod transactions;
