@@ -70,7 +70,7 @@ where
 
     fn finish(self: Box<Self>, outcome: Result<Option<Commit>, StoreError>) {
         let Self { work, result, done } = *self;
-        // Arguments that the waiting side shares are freed there, not on the thread that answers.
+        // What the work holds is freed by whoever shares it and waits.
         drop(work);
         let answer = match (outcome, result) {
             (Err(error), _) => Err(WriteError::Store(error)),

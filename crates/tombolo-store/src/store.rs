@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
-    thread::{self, JoinHandle, ThreadId},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -16,16 +16,14 @@ use crate::{
     StoreError,
     catalog::Catalog,
     chain::{self, HEADS_CHECKED_ON_OPEN},
-    engine::{Batch, Engine, EngineError, EngineStats, Keyspace},
-    flusher::{Flusher, ROUNDS_WAITING_MAX},
+    engine::{Batch, Engine, EngineStats, Keyspace},
     job::{Commit, Done, TypedJob, WriteError},
     open_transaction::OpenTransaction,
     overlay::Overlay,
-    pace::Pace,
     snapshot::{Snapshot, View},
     state::{IDENTITY_KEY, Identity, LogId, STATE_KEY, State},
     transaction::Transaction,
-    writer::{Handover, Progress, Request, Surroundings, Writer},
+    writer::{Request, Writer},
 };
 
 /// Writes that may wait for the writer; one more is answered [`StoreError::Busy`].
@@ -43,7 +41,7 @@ pub trait Timekeeper: Send + Sync {
     fn monotonic(&self) -> Duration;
 }
 
-/// Called on the flusher's thread with the commits of a round, once they are durable and visible.
+/// Called on the writer's thread with the commits of a round, once they are durable and visible.
 /// It must not wait for anything, least of all for the store.
 pub type OnCommit = Box<dyn FnMut(RangeInclusive<u64>) + Send>;
 
@@ -85,6 +83,14 @@ impl StoreSettings {
     }
 }
 
+/// The settings that the writer goes on using.
+pub(crate) struct Surroundings {
+    pub(crate) transaction_limit: Duration,
+    pub(crate) time: Arc<dyn Timekeeper>,
+    pub(crate) entropy: Box<dyn FnMut() -> [u8; 16] + Send>,
+    pub(crate) on_commit: OnCommit,
+}
+
 /// The newest durable view.
 pub(crate) struct Published(Mutex<Arc<View>>);
 
@@ -94,12 +100,8 @@ impl Published {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn publish(&self, view: Arc<View>) {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let older = std::mem::replace(&mut *newest, view);
-        drop(newest);
-        // The last handle of a view closes a snapshot of the engine: not under the lock.
-        drop(older);
+    pub(crate) fn publish(&self, view: View) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 }
 
@@ -110,7 +112,6 @@ pub struct Store {
     engine: Arc<dyn Engine>,
     published: Arc<Published>,
     writer: Option<JoinHandle<()>>,
-    flusher: ThreadId,
 }
 
 impl Store {
@@ -121,38 +122,44 @@ impl Store {
     /// [`StoreError::DamagedLog`] if the newest commits do not hang together.
     pub fn open(engine: Arc<dyn Engine>, mut settings: StoreSettings) -> Result<Self, StoreError> {
         let state = recover(&*engine, &mut settings)?;
-        let view = Arc::new(View {
+        let view = View {
             bytes: engine.snapshot()?,
             state: state.clone(),
             site: settings.site,
-        });
-        let published = Arc::new(Published(Mutex::new(Arc::clone(&view))));
-        let handover = start_flusher(&engine, &published, &settings.time, settings.on_commit)?;
-        let flusher = handover.flusher.thread().id();
+        };
+        let published = Arc::new(Published(Mutex::new(Arc::new(view))));
         let (queue, requests) = sync_channel(WRITES_WAITING_MAX);
         let writer = Writer {
             engine: Arc::clone(&engine),
             queue: requests,
-            handover,
+            published: Arc::clone(&published),
+            site: settings.site,
             clock: HybridClock::new(state.high_water, settings.skew_limit_ms),
-            view,
             state,
             overlay: Overlay::default(),
-            progress: Progress::Free,
-            pace: Pace::new(),
+            stopped: false,
             surroundings: Surroundings {
                 transaction_limit: settings.transaction_limit,
                 time: settings.time,
                 entropy: settings.entropy,
+                on_commit: settings.on_commit,
             },
         };
-        let writer = start("tombolo-writer", move || writer.run())?;
+        let writer = thread::Builder::new()
+            .name("tombolo-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| {
+                let action = "start the writer thread";
+                crate::engine::EngineError::Io {
+                    action,
+                    source: source.into(),
+                }
+            })?;
         Ok(Self {
             queue: Some(queue),
             engine,
             published,
             writer: Some(writer),
-            flusher,
         })
     }
 
@@ -166,7 +173,7 @@ impl Store {
         self.engine.stats()
     }
 
-    /// Queues `work` for the writer, and returns at once. `done` is called on the flusher's thread
+    /// Queues `work` for the writer, and returns at once. `done` is called on the writer's thread
     /// when the transaction is durable or refused; it must not wait. If `work` gives an error,
     /// what it wrote is undone. `work` may be run a second time, over a fresh transaction.
     ///
@@ -187,7 +194,7 @@ impl Store {
         })))
     }
 
-    /// As [`Store::write`], waiting for the answer. Never to be called in `work` or `done`.
+    /// As [`Store::write`], waiting for the answer. Never to be called on the writer's thread.
     ///
     /// # Errors
     /// What `done` would have been given, or [`StoreError::Busy`].
@@ -207,8 +214,8 @@ impl Store {
             .unwrap_or(Err(WriteError::Store(StoreError::Closed)))
     }
 
-    /// Opens a transaction over several steps. `opened` is called on the flusher's thread when
-    /// it is this transaction's turn; the writer serves no one else until it ends.
+    /// Opens a transaction over several steps. `opened` is called on the writer's thread when it
+    /// is this transaction's turn; the writer serves no one else until it ends.
     ///
     /// # Errors
     /// [`StoreError::Busy`] as for [`Store::write`]; `opened` is not called then.
@@ -232,48 +239,13 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(writer) = self.writer.take() {
-            // A callback may hold the last handle: no thread can wait for itself, and the writer
-            // waits for the flusher.
-            let current = thread::current().id();
-            if current != writer.thread().id() && current != self.flusher {
+            // A callback may hold the last handle: the writer cannot wait for itself.
+            if writer.thread().id() != thread::current().id() {
                 // A panic of the writer was already told to those who waited.
                 let _ = writer.join();
             }
         }
     }
-}
-
-fn start_flusher(
-    engine: &Arc<dyn Engine>,
-    published: &Arc<Published>,
-    time: &Arc<dyn Timekeeper>,
-    on_commit: OnCommit,
-) -> Result<Handover, StoreError> {
-    let (rounds, incoming) = sync_channel(ROUNDS_WAITING_MAX);
-    // One answer at most is under way: the writer takes it before it writes again.
-    let (flushing, flushed) = sync_channel(1);
-    let flusher = Flusher {
-        engine: Arc::clone(engine),
-        published: Arc::clone(published),
-        rounds: incoming,
-        flushed: flushing,
-        time: Arc::clone(time),
-        on_commit,
-        stopped: false,
-    };
-    Ok(Handover {
-        rounds,
-        flushed,
-        flusher: start("tombolo-flusher", move || flusher.run())?,
-    })
-}
-
-fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
-    let started = thread::Builder::new().name(name.to_owned()).spawn(run);
-    started.map_err(|source| {
-        let (action, source) = ("start a thread of the store", source.into());
-        EngineError::Io { action, source }.into()
-    })
 }
 
 /// Finds out what is in the engine, checks it, and makes what a new store needs.

@@ -1,22 +1,19 @@
-//! The one writer: it takes what waits, runs it, writes one batch, and hands it to the flusher.
+//! The one writer: it takes what waits, runs it, writes one batch, flushes once, answers all.
 //!
-//! While a round is flushed the next one may run, over a view that holds it already. It is written
-//! only when that flush has returned: so at most one batch of the journal is ever unsynced, which
-//! `engine::journal` needs to tell a torn tail from damage. The writer never answers and never
-//! publishes; after a failed write or flush it writes nothing more.
+//! What arrives during a flush is the next round. Nothing is answered, published or announced
+//! before its flush has returned. After a failed write or flush it writes nothing more.
 
 use std::{
+    ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
-    thread::JoinHandle,
-    time::Duration,
 };
 
-use tombolo_document::{Dot, HybridClock};
+use tombolo_document::{Dot, HybridClock, SiteId};
 use tombolo_query::source::Target;
 
 use crate::{
@@ -24,15 +21,13 @@ use crate::{
     chain::{self, HEADS_KEPT},
     engine::{Engine, EngineError, Keyspace},
     evicted,
-    flusher::{Answer, Fate, Flushed, Round},
     job::{Commit, Job, Verdict},
     layout,
     open_transaction::{CommitDone, OpenTransaction, STEPS_WAITING_MAX, Step},
     overlay::Overlay,
-    pace::Pace,
     snapshot::View,
     state::{STATE_KEY, State},
-    store::Timekeeper,
+    store::{Published, Surroundings},
     transaction::{Desk, Transaction},
 };
 
@@ -49,45 +44,19 @@ pub(crate) enum Request {
     Open(Opened),
 }
 
-/// The settings that the writer goes on using.
-pub(crate) struct Surroundings {
-    pub(crate) transaction_limit: Duration,
-    pub(crate) time: Arc<dyn Timekeeper>,
-    pub(crate) entropy: Box<dyn FnMut() -> [u8; 16] + Send>,
-}
-
-/// The way to the flusher and back.
-pub(crate) struct Handover {
-    pub(crate) rounds: SyncSender<Round>,
-    pub(crate) flushed: Receiver<Flushed>,
-    pub(crate) flusher: JoinHandle<()>,
-}
+/// A job that ran, waiting for its round to be durable.
+type Answer = (Box<dyn Job>, Result<Option<Commit>, StoreError>);
 
 pub(crate) struct Writer {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) queue: Receiver<Request>,
-    pub(crate) handover: Handover,
+    pub(crate) published: Arc<Published>,
     pub(crate) surroundings: Surroundings,
+    pub(crate) site: SiteId,
     pub(crate) clock: HybridClock,
-    /// All that is written, durable or not: what the next round begins with.
-    pub(crate) view: Arc<View>,
     pub(crate) state: State,
     pub(crate) overlay: Overlay,
-    pub(crate) progress: Progress,
-    pub(crate) pace: Pace,
-}
-
-/// How far the writer may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// All that was written is durable.
-    Free,
-    /// A round is being flushed.
-    Flushing,
-    /// A write or flush has failed: nothing is run or written.
-    Stopped,
-    /// The flusher is gone, so that nobody can be answered.
-    Ended,
+    pub(crate) stopped: bool,
 }
 
 /// How a transaction ended before the flush.
@@ -99,36 +68,25 @@ enum Sealed {
 }
 
 impl Writer {
-    /// Serves the queue until the store is dropped, and ends the flusher.
+    /// Serves the queue until the store is dropped.
     pub(crate) fn run(mut self) {
-        while self.progress != Progress::Ended {
-            match self.queue.recv() {
-                Ok(Request::Job(job)) => self.round(job),
-                Ok(Request::Open(opened)) => self.hold_open(opened),
-                Err(_) => break,
+        while let Ok(request) = self.queue.recv() {
+            match request {
+                Request::Job(job) => self.round(job),
+                Request::Open(opened) => self.hold_open(opened),
             }
         }
-        let Handover {
-            rounds, flusher, ..
-        } = self.handover;
-        drop(rounds);
-        // A panic of the flusher was already told to those who waited.
-        let _ = flusher.join();
     }
 
     fn round(&mut self, first: Box<dyn Job>) {
-        if !self.pace.overlaps() {
-            // What comes of it is seen in `progress`, and refuses each job.
-            let _ = self.await_flush();
-        }
-        let began = self.surroundings.time.monotonic();
-        let view = Arc::clone(&self.view);
-        let mut answers = Vec::with_capacity(64);
+        let view = self.published.view();
+        let before = self.state.clone();
+        let mut answers = Vec::with_capacity(16);
         let mut opened = None;
         let mut next = Some(first);
         while let Some(mut job) = next.take() {
             let outcome = self.run_job(&view, &mut *job);
-            answers.push(Answer::Job(job, outcome));
+            answers.push((job, outcome));
             if answers.len() < ROUND_JOBS_MAX && self.overlay.batch().size_bytes() < ROUND_BYTES {
                 match self.queue.try_recv() {
                     Ok(Request::Job(job)) => next = Some(job),
@@ -137,16 +95,28 @@ impl Writer {
                 }
             }
         }
-        let took = self.surroundings.time.monotonic().saturating_sub(began);
-        self.pace.note_run(took);
-        self.conclude(answers);
+        self.conclude(before, answers);
         if let Some(opened) = opened {
             self.hold_open(opened);
         }
     }
 
+    /// Makes the round durable, shows it, and only then answers.
+    fn conclude(&mut self, before: State, answers: Vec<Answer>) {
+        match self.make_durable(before) {
+            Ok(()) => answers
+                .into_iter()
+                .for_each(|(job, outcome)| job.finish(outcome)),
+            Err(error) => answers.into_iter().for_each(|(job, outcome)| {
+                // Work without change, or that gave an error of its own, may have
+                // read what is now lost; only what the store refused stays as it is.
+                job.finish(outcome.and_then(|_| Err(error.clone())));
+            }),
+        }
+    }
+
     fn run_job(&mut self, view: &View, job: &mut dyn Job) -> Result<Option<Commit>, StoreError> {
-        if self.progress == Progress::Stopped {
+        if self.stopped {
             return Err(EngineError::Stopped.into());
         }
         match self.attempt(view, job)? {
@@ -179,7 +149,7 @@ impl Writer {
             clock: &mut self.clock,
             entropy: &mut *self.surroundings.entropy,
         };
-        Transaction::new(desk, view.site, self.surroundings.time.unix_ms())
+        Transaction::new(desk, self.site, self.surroundings.time.unix_ms())
     }
 
     /// Leaves in the round what is to be kept of a transaction, which may be nothing.
@@ -214,96 +184,74 @@ impl Writer {
         renewed
     }
 
-    /// Writes the round, if it changed anything, and hands it over to be flushed and answered.
-    fn conclude(&mut self, answers: Vec<Answer>) {
-        let fate = self.write_round();
-        if !answers.is_empty() || !matches!(fate, Fate::Unchanged) {
-            self.hand_over(Round { fate, answers });
-        }
-    }
-
-    fn write_round(&mut self) -> Fate {
+    fn make_durable(&mut self, before: State) -> Result<(), StoreError> {
         if self.overlay.batch().is_empty() {
-            return Fate::Unchanged;
+            return Ok(());
         }
-        let written = self.await_flush().and_then(|()| self.write_batch());
+        self.state.high_water = self.clock.high_water();
+        let written = self.write_round();
         self.overlay.clear();
         match written {
             Ok(view) => {
-                let first = self.view.state.last_commit + 1;
-                self.view = Arc::clone(&view);
-                self.progress = Progress::Flushing;
-                let commits = first..=view.state.last_commit;
-                Fate::Written { view, commits }
+                self.published.publish(view);
+                let first = before.last_commit + 1;
+                self.announce(first..=self.state.last_commit);
+                Ok(())
             }
             Err(error) => {
-                self.progress = Progress::Stopped;
-                Fate::Refused(error)
+                self.stopped = true;
+                self.state = before;
+                Err(error)
             }
         }
     }
 
-    /// Waits until all that was written is durable.
-    fn await_flush(&mut self) -> Result<(), StoreError> {
-        if self.progress == Progress::Flushing {
-            self.progress = match self.handover.flushed.recv() {
-                Ok(Flushed::Durable { took }) => {
-                    self.pace.note_flush(took);
-                    Progress::Free
-                }
-                Ok(Flushed::Failed) | Err(_) => Progress::Stopped,
-            };
-        }
-        match self.progress {
-            Progress::Free | Progress::Flushing => Ok(()),
-            Progress::Stopped | Progress::Ended => Err(EngineError::Stopped.into()),
-        }
-    }
-
-    fn write_batch(&mut self) -> Result<Arc<View>, StoreError> {
-        self.state.high_water = self.clock.high_water();
+    fn write_round(&mut self) -> Result<View, StoreError> {
         self.overlay
             .set(Keyspace::Meta, STATE_KEY, Some(self.state.record()))?;
         self.engine.write(self.overlay.batch())?;
-        Ok(Arc::new(View {
-            bytes: self.engine.snapshot()?,
+        self.engine.flush()?;
+        let bytes = self.engine.snapshot()?;
+        Ok(View {
+            bytes,
             state: self.state.clone(),
-            site: self.view.site,
-        }))
+            site: self.site,
+        })
     }
 
-    fn hand_over(&mut self, round: Round) {
-        if self.handover.rounds.send(round).is_err() {
-            self.progress = Progress::Ended;
+    fn announce(&mut self, commits: RangeInclusive<u64>) {
+        if !commits.is_empty() {
+            (self.surroundings.on_commit)(commits);
         }
     }
 
     /// Holds the writer for one owner until the end of the transaction or its deadline.
     fn hold_open(&mut self, opened: Opened) {
-        // Its steps answer for themselves, so that they may read only what is durable. If it is
-        // not, the flusher refuses the owner.
-        let durable = self.await_flush();
         let limit = self.surroundings.transaction_limit;
         let (steps, incoming) = sync_channel(STEPS_WAITING_MAX);
         let expired = Arc::new(AtomicBool::new(false));
+        if self.stopped {
+            return opened(Err(EngineError::Stopped.into()));
+        }
         let owner = OpenTransaction {
             steps,
             expired: Arc::clone(&expired),
             limit,
         };
-        self.conclude(vec![Answer::Open(opened, owner)]);
-        if durable.is_err() {
-            return;
-        }
-        let (view, saved) = (Arc::clone(&self.view), self.state.clone());
+        opened(Ok(owner));
+        let view = self.published.view();
+        let before = self.state.clone();
         let (sealed, done) = self.serve_steps(&view, &incoming, &expired);
-        let outcome = match self.settle(&view, saved, sealed) {
-            Ok(Sealed::Kept(commit)) => Ok(commit),
-            Ok(Sealed::Undone | Sealed::Again) => Err(StoreError::ActorChanged),
-            Err(error) => Err(error),
-        };
-        let answer = done.map(|done| Answer::Commit(done, outcome));
-        self.conclude(answer.into_iter().collect());
+        let sealed = self.settle(&view, before.clone(), sealed);
+        let durable = self.make_durable(before);
+        let Some(done) = done else { return };
+        done(match (sealed, durable) {
+            (Err(error), _) | (Ok(Sealed::Kept(Commit { changed: true, .. })), Err(error)) => {
+                Err(error)
+            }
+            (Ok(Sealed::Kept(commit)), _) => Ok(commit),
+            (Ok(Sealed::Undone | Sealed::Again), _) => Err(StoreError::ActorChanged),
+        });
     }
 
     fn serve_steps(

@@ -40,7 +40,7 @@ impl Default for FjallSettings {
     fn default() -> Self {
         Self {
             cache_bytes: 64 * 1024 * 1024,
-            journal_bytes_max: 128 * 1024 * 1024,
+            journal_bytes_max: Self::JOURNAL_BYTES_MIN,
             memtable_bytes: 16 * 1024 * 1024,
         }
     }

@@ -12,6 +12,5 @@ mod indexes;
 mod killed;
 mod log;
 mod model;
-mod overlap;
 mod recovery;
 mod transactions;

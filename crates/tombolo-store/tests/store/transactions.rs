@@ -166,6 +166,39 @@ fn after_a_failed_flush_writes_are_refused_and_reads_go_on() {
 }
 
 #[test]
+fn a_write_without_change_is_refused_with_the_round_that_it_read_from() {
+    // The accident: it saw the write before it in the round, whose flush then
+    // failed, and was told that all was well.
+    let faulty = Faulty::new();
+    let (opened, opening) = sync_channel(1);
+    let begun = move |transaction: Result<_, _>| opened.send(transaction.unwrap()).unwrap();
+    faulty.store().begin(begun).unwrap();
+    let held = opening.recv().unwrap();
+    // Both wait behind the open transaction, so that one round takes them.
+    let (answer, answers) = sync_channel(2);
+    for changes in [true, false] {
+        let answer = answer.clone();
+        let work = move |transaction: &mut tombolo_store::Transaction<'_>| {
+            if changes {
+                set(transaction, "cars", 1, "{}")?;
+            }
+            transaction.count("cars")
+        };
+        let done = move |result: Result<_, _>| answer.send(result).unwrap();
+        faulty.store().write(work, done).unwrap();
+    }
+    faulty.disk.set_fault(Fault::FlushFails { after: 0 });
+    drop(held);
+    for _ in 0..2 {
+        let answered = answers.recv().unwrap();
+        assert!(matches!(
+            answered,
+            Err(WriteError::Store(StoreError::Engine(_)))
+        ));
+    }
+}
+
+#[test]
 fn an_open_transaction_is_kept_as_a_whole_and_excludes_others_meanwhile() {
     let store = World::default().open(MemoryEngine::new());
     let (opened, opening) = sync_channel(1);
