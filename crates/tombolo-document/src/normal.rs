@@ -29,8 +29,9 @@ impl Scope<'_> {
     fn map(&mut self, map: &mut MapNode<'_>) {
         if !self.active.is_empty() {
             map.presence.retain(|dot| !self.covers(*dot));
-            map.nulled = map.presence.first().is_some_and(|dot| self.is_later(*dot));
         }
+        let newest = map.presence.first();
+        map.nulled = newest.is_some_and(|dot| self.is_later(*dot));
         for child in &mut map.children {
             self.node(&mut child.node);
         }

@@ -97,6 +97,14 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
+fn a_map_that_claims_a_null_without_a_removal_is_not_canonical() {
+    // Found by fuzzing: the flag survived the check and not the merge.
+    let claims = [1, 0, 0, 0, 1, 0];
+    assert!(check_document(&claims).is_err());
+    assert_eq!(merge(None, &claims).unwrap().document, [1, 0, 0, 0, 0, 0]);
+}
+
+#[test]
 fn a_newer_format_is_named() {
     let mut bytes = rich();
     bytes[0] = bytes[0] & 0xF0 | 2;
