@@ -1,0 +1,361 @@
+//! Checking a leaf: one certificate, one hop, one profile. No path is built, so
+//! nothing that a path can be abused for (name constraints, depth, loops) exists.
+//!
+//! The signature is checked before anything that it signs is believed.
+
+use std::fmt;
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_SIG_ECDSA_WITH_SHA256,
+};
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Version;
+
+use crate::database::{self, DatabaseIdError, URI_PREFIX, check_database_id};
+use crate::key::{AuthorityKey, PeerPublicKey};
+use crate::rules::Permissions;
+
+/// A larger leaf is refused unread.
+pub const LEAF_BYTES_MAX: usize = 16 * 1024;
+/// A leaf with more extensions is refused.
+const EXTENSIONS_MAX: usize = 16;
+/// How much of a text from the peer an error repeats, in characters.
+const QUOTED_CHARS_MAX: usize = 80;
+
+/// Whose leaves are accepted, and for which database.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    authority: AuthorityKey,
+    database_id: String,
+}
+
+impl Trust {
+    /// Leaves that `authority` signed for `database_id`.
+    ///
+    /// # Errors
+    /// No certificate can name that database.
+    pub fn new(authority: AuthorityKey, database_id: &str) -> Result<Self, DatabaseIdError> {
+        check_database_id(database_id)?;
+        Ok(Self {
+            authority,
+            database_id: database_id.to_owned(),
+        })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database_id(&self) -> &str {
+        &self.database_id
+    }
+}
+
+/// Why a leaf is refused. The peer's fault, or that of whoever set it up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Another key signed it: class UnknownIssuer.
+    #[error(
+        "the certificate was signed by another key than this node's shared key: give all nodes of a mesh the same key"
+    )]
+    ForeignKey,
+    /// It is for another database.
+    #[error(
+        "the certificate is for {theirs} and this node is of the database {ours:?}: give both nodes the same db_id"
+    )]
+    WrongDatabase {
+        /// Ours.
+        ours: String,
+        /// Theirs, as a name in their certificate: escaped and cut.
+        theirs: Quoted,
+    },
+    /// Its time is over.
+    #[error("the certificate expired {} ago: the peer has to renew it, or one of the two clocks is wrong", Span(*.ago_ms))]
+    Expired {
+        /// For how long, in milliseconds.
+        ago_ms: u64,
+    },
+    /// Its time has not come.
+    #[error("the certificate is not valid for another {}: one of the two clocks is wrong", Span(*.wait_ms))]
+    NotYetValid {
+        /// For how long, in milliseconds.
+        wait_ms: u64,
+    },
+    /// It may sign others, so it is nobody's own.
+    #[error("the certificate is a CA certificate and no device's own")]
+    CaCertificate,
+    /// Certificates came with it, and none may.
+    #[error(
+        "{certificates} more certificates came with the peer's own and none may: the shared key signs it directly"
+    )]
+    ChainTooLong {
+        /// How many besides the first.
+        certificates: usize,
+    },
+    /// Too many bytes.
+    #[error("the certificate has {bytes} bytes and {LEAF_BYTES_MAX} are allowed")]
+    TooLarge {
+        /// How many.
+        bytes: usize,
+    },
+    /// It is no certificate, or one that no Tombolo makes.
+    #[error("the certificate is malformed: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Something in it must be understood and is not.
+    #[error(
+        "the certificate has the critical extension {oid}, which this version does not know: update this node"
+    )]
+    UnknownCriticalExtension {
+        /// Which, cut if it is long.
+        oid: Quoted,
+    },
+    /// The device's key is not P-256.
+    #[error("the certificate is for a key of another kind than P-256")]
+    WrongKeyType,
+    /// It may not be used between peers.
+    #[error("the certificate is not for both sides of a TLS connection")]
+    WrongUsage,
+}
+
+/// A text from a peer: one line of visible ASCII, cut at 80 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quoted(String);
+
+impl Quoted {
+    fn new(text: &str) -> Self {
+        let mut quoted: String = text
+            .chars()
+            .take(QUOTED_CHARS_MAX)
+            .flat_map(char::escape_default)
+            .collect();
+        if text.chars().nth(QUOTED_CHARS_MAX).is_some() {
+            quoted.push_str("...");
+        }
+        Self(quoted)
+    }
+
+    /// The escaped text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Milliseconds for people, rounded down.
+struct Span(u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / 1000;
+        match seconds {
+            0..120 => write!(f, "{seconds} s"),
+            120..7200 => write!(f, "{} min", seconds / 60),
+            7200..172_800 => write!(f, "{} h", seconds / 3600),
+            _ => write!(f, "{} days", seconds / 86_400),
+        }
+    }
+}
+
+/// A peer whose leaf was checked. Only [`verify_leaf`] makes one.
+#[derive(Debug, Clone)]
+pub struct VerifiedPeer {
+    peer_key: PeerPublicKey,
+    database_id: String,
+    permissions: Permissions,
+    expires_ms: u64,
+}
+
+impl VerifiedPeer {
+    /// Who it is. TLS proves that the peer holds the private half.
+    #[must_use]
+    pub fn peer_key(&self) -> &PeerPublicKey {
+        &self.peer_key
+    }
+
+    /// Of which database.
+    #[must_use]
+    pub fn database_id(&self) -> &str {
+        &self.database_id
+    }
+
+    /// What it may read and write; everything, where a shared key is the authority.
+    #[must_use]
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    /// When it stops being verified, in unix milliseconds.
+    #[must_use]
+    pub fn expires_ms(&self) -> u64 {
+        self.expires_ms
+    }
+}
+
+/// Checks the certificates that a peer sent, its own first, at `now_ms` (unix
+/// milliseconds). That it holds the key is for TLS to check.
+///
+/// # Errors
+/// [`VerifyError`], one variant for each way to be refused.
+pub fn verify_leaf(
+    trust: &Trust,
+    end_entity: &[u8],
+    intermediates: &[impl AsRef<[u8]>],
+    now_ms: u64,
+) -> Result<VerifiedPeer, VerifyError> {
+    check_size(end_entity, intermediates.len())?;
+    let leaf = parse(end_entity)?;
+    check_signature(trust, &leaf)?;
+    let names = check_extensions(leaf.extensions())?;
+    let peer_key = key(&leaf)?;
+    check_database(trust, &names)?;
+    let expires_ms = check_time(&leaf, now_ms)?;
+    Ok(VerifiedPeer {
+        peer_key,
+        database_id: trust.database_id.clone(),
+        permissions: Permissions::everything(),
+        expires_ms,
+    })
+}
+
+fn check_size(end_entity: &[u8], certificates: usize) -> Result<(), VerifyError> {
+    if certificates > 0 {
+        return Err(VerifyError::ChainTooLong { certificates });
+    }
+    if end_entity.len() > LEAF_BYTES_MAX {
+        let bytes = end_entity.len();
+        return Err(VerifyError::TooLarge { bytes });
+    }
+    Ok(())
+}
+
+fn malformed(what: &'static str) -> VerifyError {
+    VerifyError::Malformed { what }
+}
+
+fn parse(der: &[u8]) -> Result<X509Certificate<'_>, VerifyError> {
+    match X509Certificate::from_der(der) {
+        Ok(([], leaf)) if leaf.version() == X509Version::V3 => Ok(leaf),
+        Ok(([], _)) => Err(malformed("it is not of X.509 version 3")),
+        Ok(_) => Err(malformed("bytes follow it")),
+        Err(_) => Err(malformed("it is not X.509 in DER form")),
+    }
+}
+
+fn check_signature(trust: &Trust, leaf: &X509Certificate<'_>) -> Result<(), VerifyError> {
+    let outer = &leaf.signature_algorithm;
+    if *outer != leaf.signature {
+        return Err(malformed("it names two signature algorithms"));
+    }
+    let signature = &leaf.signature_value;
+    let signed = outer.algorithm == OID_SIG_ECDSA_WITH_SHA256
+        && signature.unused_bits == 0
+        && trust
+            .authority
+            .signed(leaf.tbs_certificate.as_ref(), &signature.data);
+    signed.then_some(()).ok_or(VerifyError::ForeignKey)
+}
+
+/// Checks what the leaf may be used for, and gives the names in it.
+fn check_extensions<'l>(
+    extensions: &'l [X509Extension<'_>],
+) -> Result<Vec<&'l GeneralName<'l>>, VerifyError> {
+    if extensions.len() > EXTENSIONS_MAX {
+        return Err(malformed("it has too many extensions"));
+    }
+    let mut names = Vec::new();
+    let (mut signs, mut used_by_both) = (false, false);
+    for (position, extension) in extensions.iter().enumerate() {
+        let before = &extensions[..position];
+        if before.iter().any(|other| other.oid == extension.oid) {
+            return Err(malformed("it has an extension twice"));
+        }
+        match extension.parsed_extension() {
+            ParsedExtension::BasicConstraints(basic) if basic.ca => {
+                return Err(VerifyError::CaCertificate);
+            }
+            ParsedExtension::BasicConstraints(_) => {}
+            ParsedExtension::KeyUsage(usage) if usage.key_cert_sign() || usage.crl_sign() => {
+                return Err(VerifyError::CaCertificate);
+            }
+            ParsedExtension::KeyUsage(usage) => signs = usage.digital_signature(),
+            ParsedExtension::ExtendedKeyUsage(usage) => {
+                used_by_both = usage.client_auth && usage.server_auth;
+            }
+            ParsedExtension::SubjectAlternativeName(found) => {
+                names = found.general_names.iter().collect();
+            }
+            ParsedExtension::ParseError { .. } => {
+                return Err(malformed("an extension cannot be decoded"));
+            }
+            _ if extension.critical => {
+                let oid = Quoted::new(&extension.oid.to_string());
+                return Err(VerifyError::UnknownCriticalExtension { oid });
+            }
+            _ => {}
+        }
+    }
+    if signs && used_by_both {
+        Ok(names)
+    } else {
+        Err(VerifyError::WrongUsage)
+    }
+}
+
+fn key(leaf: &X509Certificate<'_>) -> Result<PeerPublicKey, VerifyError> {
+    let spki = leaf.public_key();
+    let curve = spki.algorithm.parameters.as_ref();
+    let curve = curve.and_then(|parameters| parameters.as_oid().ok());
+    let p256 = spki.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
+        && curve.is_some_and(|curve| curve == OID_EC_P256);
+    if !p256 {
+        return Err(VerifyError::WrongKeyType);
+    }
+    PeerPublicKey::parse(&spki.subject_public_key.data)
+        .map_err(|_| malformed("its key is not an uncompressed point of P-256"))
+}
+
+fn check_database(trust: &Trust, names: &[&GeneralName<'_>]) -> Result<(), VerifyError> {
+    let [GeneralName::URI(theirs)] = names else {
+        return Err(malformed("it does not name one database"));
+    };
+    if !theirs.starts_with(URI_PREFIX) {
+        return Err(malformed("its name is not that of a database"));
+    }
+    if *theirs == database::uri(&trust.database_id) {
+        return Ok(());
+    }
+    Err(VerifyError::WrongDatabase {
+        ours: trust.database_id.clone(),
+        theirs: Quoted::new(theirs),
+    })
+}
+
+/// Gives the end of the leaf's time in unix milliseconds.
+fn check_time(leaf: &X509Certificate<'_>, now_ms: u64) -> Result<u64, VerifyError> {
+    let validity = leaf.validity();
+    let begin_ms = unix_ms(validity.not_before.timestamp());
+    let end_ms = unix_ms(validity.not_after.timestamp());
+    if now_ms < begin_ms {
+        let wait_ms = begin_ms - now_ms;
+        return Err(VerifyError::NotYetValid { wait_ms });
+    }
+    if now_ms >= end_ms {
+        let ago_ms = now_ms - end_ms;
+        return Err(VerifyError::Expired { ago_ms });
+    }
+    Ok(end_ms)
+}
+
+/// Before 1970 there was nothing.
+fn unix_ms(unix_s: i64) -> u64 {
+    u64::try_from(unix_s).unwrap_or(0).saturating_mul(1000)
+}
