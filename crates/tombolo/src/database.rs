@@ -6,61 +6,48 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tombolo_document::{Object, SiteId};
+use tombolo_document::Object;
 use tombolo_query::{Context, Limits, NoSystemRows, Outcome, Parameters, Source, Target};
-use tombolo_store::engine::{Engine, FjallEngine, FjallSettings, MemoryEngine};
-use tombolo_store::{Store, StoreSettings, Timekeeper};
+use tombolo_store::{Store, Timekeeper};
 
+use crate::commit_feed::CommitFeed;
 use crate::error::{ExecuteError, OpenError, TransactionError};
-use crate::options::{Options, Storage};
-use crate::peer_key::PeerKey;
+use crate::observe::ObserverShell;
 use crate::response::Response;
 use crate::statements::{Prepared, StatementCache};
-use crate::surroundings::{RandomIds, SystemTimekeeper, random_16};
+use crate::surroundings::{Entropy, ObserverDriver, RandomIds};
 use crate::transaction::{ReadTransaction, Transaction};
 
 /// An open database. Dropping it waits for the writes that were begun.
 pub struct Database {
-    store: Store,
-    engine: Arc<Executor>,
+    /// First, so that their thread lets go of the store before it closes.
+    pub(crate) observers: ObserverShell,
+    pub(crate) commit_feed: Arc<CommitFeed>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) engine: Arc<Executor>,
 }
 
 /// What runs statements, wherever they are run.
 pub(crate) struct Executor {
-    time: Arc<SystemTimekeeper>,
+    time: Arc<dyn Timekeeper>,
+    entropy: Entropy,
     parameters: RwLock<Arc<Parameters>>,
     statements: StatementCache,
 }
 
 impl Database {
-    /// Opens a database, or makes a new one.
-    ///
-    /// # Errors
-    /// The directory is held by another process, holds another database or a
-    /// newer format, is damaged, or cannot be written.
-    pub fn open(options: Options) -> Result<Self, OpenError> {
-        let (engine, key): (Arc<dyn Engine>, PeerKey) = match &options.storage {
-            Storage::Directory(directory) => {
-                // The engine takes the lock under which the key may be made.
-                let engine = FjallEngine::open(directory, &FjallSettings::default())?;
-                (Arc::new(engine), PeerKey::load_or_create(directory)?)
-            }
-            Storage::Memory => (Arc::new(MemoryEngine::new()), PeerKey::ephemeral()?),
-        };
-        let site = SiteId::derive(&options.database_id, key.public());
-        let time = Arc::new(SystemTimekeeper::new());
-        let clock: Arc<dyn Timekeeper> = time.clone();
-        let entropy =
-            || random_16().expect("invariant: randomness was there when the key was made");
-        let mut settings = StoreSettings::new(options.database_id, site, clock, entropy);
-        settings.transaction_limit = options.transaction_limit;
+    pub(crate) fn assemble(
+        store: Arc<Store>,
+        engine: Arc<Executor>,
+        commit_feed: Arc<CommitFeed>,
+        driver: ObserverDriver,
+    ) -> Result<Self, OpenError> {
+        let (observed, executor) = (Arc::clone(&store), Arc::clone(&engine));
         Ok(Self {
-            store: Store::open(engine, settings)?,
-            engine: Arc::new(Executor {
-                time,
-                parameters: RwLock::default(),
-                statements: StatementCache::default(),
-            }),
+            observers: ObserverShell::start(observed, executor, &commit_feed, driver)?,
+            commit_feed,
+            store,
+            engine,
         })
     }
 
@@ -174,6 +161,28 @@ impl Database {
 }
 
 impl Executor {
+    pub(crate) fn new(time: Arc<dyn Timekeeper>, entropy: Entropy) -> Self {
+        Self {
+            time,
+            entropy,
+            parameters: RwLock::default(),
+            statements: StatementCache::default(),
+        }
+    }
+
+    pub(crate) fn time(&self) -> &Arc<dyn Timekeeper> {
+        &self.time
+    }
+
+    pub(crate) fn random_16(&self) -> [u8; 16] {
+        self.entropy.draw()
+    }
+
+    pub(crate) fn parameters(&self) -> Arc<Parameters> {
+        let held = self.parameters.read();
+        Arc::clone(&held.unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(crate) fn prepare(&self, statement: &str) -> Result<Prepared, ExecuteError> {
         Ok(self.statements.prepare(statement)?)
     }
@@ -211,13 +220,8 @@ impl Executor {
         until: Option<Duration>,
         run: impl FnOnce(&Context<'_>) -> Result<Outcome, tombolo_query::QueryError>,
     ) -> Result<Outcome, ExecuteError> {
-        let parameters = Arc::clone(
-            &self
-                .parameters
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        let ids = RandomIds::default();
+        let parameters = self.parameters();
+        let ids = RandomIds::new(&self.entropy);
         let outcome = run(&Context {
             arguments,
             parameters: &parameters,
@@ -227,7 +231,6 @@ impl Executor {
             stop: &|| until.is_some_and(|until| self.time.monotonic() >= until),
             system: &NoSystemRows,
         })?;
-        ids.finish()?;
         if let Some(change) = &outcome.parameter_change {
             let mut held = self
                 .parameters

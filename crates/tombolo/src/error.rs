@@ -7,7 +7,6 @@ use tombolo_store::engine::EngineError;
 use tombolo_store::{StoreError, WriteError};
 
 use crate::peer_key::PeerKeyError;
-use crate::surroundings::NoEntropy;
 
 /// Why a database did not open. The operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +21,12 @@ pub enum OpenError {
     /// The device's key cannot be had.
     #[error(transparent)]
     PeerKey(#[from] PeerKeyError),
+    /// There is no randomness for ids.
+    #[error("the operating system has no randomness to give")]
+    Entropy(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A thread of the database could not be started.
+    #[error("the operating system cannot start another thread")]
+    Thread(#[source] std::io::Error),
 }
 
 /// Why a statement did not succeed. Nothing of it was kept.
@@ -54,9 +59,17 @@ pub enum ExecuteError {
     /// The database was closed while the statement waited.
     #[error("the database was closed while the statement waited")]
     Closed,
-    /// The operating system has no randomness for ids.
-    #[error("no id could be generated")]
-    Entropy(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Only a SELECT has rows to observe. The caller's fault.
+    #[error("only a SELECT can be observed, without EXPLAIN, PROFILE or ADVISE before it")]
+    NotObservable,
+    /// There are as many as there may be. The caller's fault.
+    #[error("there are {max} {what} already: end some of them first")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
 }
 
 /// Why a transaction was not kept.
@@ -87,12 +100,6 @@ impl From<WriteError<Self>> for ExecuteError {
             WriteError::Store(error) => error.into(),
             WriteError::Work(error) => error,
         }
-    }
-}
-
-impl From<NoEntropy> for ExecuteError {
-    fn from(error: NoEntropy) -> Self {
-        Self::Entropy(Box::new(error))
     }
 }
 

@@ -18,21 +18,32 @@
 //! # }
 //! ```
 
+mod commit_feed;
 mod database;
+mod differ;
 mod error;
+mod fingerprint;
+mod observe;
+mod open;
 mod options;
+mod parts;
 mod peer_key;
 mod response;
 mod statements;
 mod surroundings;
 mod transaction;
 
+pub use commit_feed::{COMMIT_LISTENERS_MAX, CommitListener};
 pub use database::Database;
+pub use differ::{Diff, Differ};
 pub use error::{ExecuteError, OpenError, TransactionError};
+pub use observe::{OBSERVERS_MAX, Observer};
 pub use options::{Options, Storage};
 pub use peer_key::PeerKeyError;
 pub use response::Response;
 pub use statements::Prepared;
-pub use tombolo_document::{DocumentId, Object, Value, json};
-pub use tombolo_query::{OutcomeKind, QueryError};
+pub use surroundings::{ObserverDriver, Surroundings};
+pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
+pub use tombolo_query::{OutcomeKind, Parameters, QueryError};
+pub use tombolo_store::{Snapshot, Store, Timekeeper, engine};
 pub use transaction::{ReadTransaction, Transaction};

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tombolo_document::clock::DEFAULT_SKEW_LIMIT_MS;
+
 /// Where documents live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,6 +25,8 @@ pub struct Options {
     pub storage: Storage,
     /// How long a transaction may stay open before it is rolled back.
     pub transaction_limit: Duration,
+    /// How far ahead of the clock here a peer's write may be stamped.
+    pub skew_limit: Duration,
 }
 
 impl Options {
@@ -44,6 +48,7 @@ impl Options {
             database_id: database_id.into(),
             storage,
             transaction_limit: tombolo_store::DEFAULT_TRANSACTION_LIMIT,
+            skew_limit: Duration::from_millis(DEFAULT_SKEW_LIMIT_MS),
         }
     }
 }

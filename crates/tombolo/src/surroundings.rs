@@ -1,12 +1,68 @@
-//! The only place where this crate reads a clock or draws randomness.
+//! What a database takes from the world around it: a disk, clocks, randomness
+//! and a name. The only place where this crate reads a clock or draws
+//! randomness, so that a simulator that brings its own repeats every run.
 
 use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tombolo_document::SiteId;
 use tombolo_store::Timekeeper;
+use tombolo_store::engine::Engine;
 
 /// Hash domain of generated ids.
 const IDS_DOMAIN: &str = "tombolo 2026-11 generated ids";
+/// Hash domain of the pool behind the system's randomness.
+const POOL_DOMAIN: &str = "tombolo 2026-11 entropy pool";
+
+/// What a database takes from the world around it.
+///
+/// `Database::open` makes these for a program on a machine; simulators and
+/// programs with a clock or a disk of their own hand them to
+/// `Database::open_with`.
+#[non_exhaustive]
+pub struct Surroundings {
+    /// Where the bytes live. Nobody else may write to it.
+    pub engine: Arc<dyn Engine>,
+    /// The clocks.
+    pub time: Arc<dyn Timekeeper>,
+    /// Gives 128 random bits a call; what it gives twice makes two ids equal.
+    /// It must not wait for anything.
+    pub entropy: Box<dyn FnMut() -> [u8; 16] + Send>,
+    /// Under whose name the database writes. Two databases that meet in a mesh
+    /// must never share one.
+    pub site: SiteId,
+    /// Who runs the observers.
+    pub observers: ObserverDriver,
+}
+
+/// Who runs observers again after commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ObserverDriver {
+    /// A thread of the database, woken by each commit.
+    #[default]
+    Thread,
+    /// Whoever calls `Database::poll_observers`; there is no thread.
+    Caller,
+}
+
+impl Surroundings {
+    /// The surroundings that have no default.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        time: Arc<dyn Timekeeper>,
+        entropy: impl FnMut() -> [u8; 16] + Send + 'static,
+        site: SiteId,
+    ) -> Self {
+        Self {
+            engine,
+            time,
+            entropy: Box::new(entropy),
+            site,
+            observers: ObserverDriver::default(),
+        }
+    }
+}
 
 /// The clocks of the machine.
 #[derive(Debug)]
@@ -44,64 +100,103 @@ impl Timekeeper for SystemTimekeeper {
     }
 }
 
-/// The operating system has no randomness to give.
-#[derive(Debug, thiserror::Error)]
-#[error("the operating system has no randomness to give")]
-pub(crate) struct NoEntropy(#[source] getrandom::Error);
+/// The operating system's randomness, stirred into a pool that goes on should
+/// the system ever have none to give later.
+///
+/// # Errors
+/// It has none to give now.
+pub(crate) fn system_entropy() -> Result<impl FnMut() -> [u8; 16] + Send + 'static, getrandom::Error>
+{
+    let mut pool = [0; 32];
+    getrandom::fill(&mut pool)?;
+    Ok(move || {
+        let mut fresh = [0; 32];
+        // A failure leaves zeros: the pool alone then decides, as good as new.
+        let _ = getrandom::fill(&mut fresh);
+        let mut hasher = blake3::Hasher::new_derive_key(POOL_DOMAIN);
+        hasher.update(&pool).update(&fresh);
+        let mut stream = hasher.finalize_xof();
+        let mut drawn = [0; 16];
+        stream.fill(&mut pool);
+        stream.fill(&mut drawn);
+        drawn
+    })
+}
 
-/// Draws 128 random bits.
-pub(crate) fn random_16() -> Result<[u8; 16], NoEntropy> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(NoEntropy)?;
-    Ok(bytes)
+type Draw = Box<dyn FnMut() -> [u8; 16] + Send>;
+
+/// The one source of randomness of a database, shared by all who draw from it.
+#[derive(Clone)]
+pub(crate) struct Entropy(Arc<Mutex<Draw>>);
+
+impl Entropy {
+    pub(crate) fn new(draw: Draw) -> Self {
+        Self(Arc::new(Mutex::new(draw)))
+    }
+
+    /// 128 random bits.
+    pub(crate) fn draw(&self) -> [u8; 16] {
+        // A source that panicked may be asked again: it has no state of ours.
+        (self.0.lock().unwrap_or_else(PoisonError::into_inner))()
+    }
 }
 
 /// Random ids for one statement: one draw when the first is asked for,
 /// stretched over the rest.
-#[derive(Default)]
-pub(crate) struct RandomIds {
-    state: RefCell<Draw>,
+pub(crate) struct RandomIds<'e> {
+    entropy: &'e Entropy,
+    stream: RefCell<Option<Box<blake3::OutputReader>>>,
 }
 
-#[derive(Default)]
-enum Draw {
-    #[default]
-    Undrawn,
-    Drawn(Box<blake3::OutputReader>),
-    Failed(NoEntropy),
-}
+impl<'e> RandomIds<'e> {
+    pub(crate) fn new(entropy: &'e Entropy) -> Self {
+        Self {
+            entropy,
+            stream: RefCell::default(),
+        }
+    }
 
-impl RandomIds {
-    /// 16 bytes that were never given before; zeros if there is no randomness,
-    /// which [`RandomIds::finish`] then tells.
+    /// 16 bytes that were never given before.
     pub(crate) fn next(&self) -> [u8; 16] {
+        let mut stream = self.stream.borrow_mut();
+        let stream = stream.get_or_insert_with(|| {
+            let mut hasher = blake3::Hasher::new_derive_key(IDS_DOMAIN);
+            hasher.update(&self.entropy.draw());
+            Box::new(hasher.finalize_xof())
+        });
         let mut id = [0; 16];
-        let mut state = self.state.borrow_mut();
-        if let Draw::Undrawn = *state {
-            *state = draw();
-        }
-        if let Draw::Drawn(stream) = &mut *state {
-            stream.fill(&mut id);
-        }
+        stream.fill(&mut id);
         id
     }
-
-    /// Whether every id was random.
-    pub(crate) fn finish(self) -> Result<(), NoEntropy> {
-        match self.state.into_inner() {
-            Draw::Failed(error) => Err(error),
-            Draw::Undrawn | Draw::Drawn(_) => Ok(()),
-        }
-    }
 }
 
-fn draw() -> Draw {
-    match random_16() {
-        Ok(seed) => {
-            let mut hasher = blake3::Hasher::new_derive_key(IDS_DOMAIN);
-            hasher.update(&seed);
-            Draw::Drawn(Box::new(hasher.finalize_xof()))
-        }
-        Err(error) => Draw::Failed(error),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_randomness_never_repeats() {
+        let mut draw = system_entropy().unwrap();
+        let drawn: std::collections::BTreeSet<_> = (0..1000).map(|_| draw()).collect();
+        assert_eq!(drawn.len(), 1000);
+    }
+
+    #[test]
+    fn ids_of_one_statement_cost_one_draw_and_are_repeatable() {
+        let ids = |seed: u8| {
+            let drawn = Arc::new(Mutex::new(0));
+            let counted = Arc::clone(&drawn);
+            let entropy = Entropy::new(Box::new(move || {
+                *counted.lock().unwrap() += 1;
+                [seed; 16]
+            }));
+            let ids = RandomIds::new(&entropy);
+            let ids = [ids.next(), ids.next(), ids.next()];
+            assert_eq!(*drawn.lock().unwrap(), 1);
+            ids
+        };
+        assert_eq!(ids(1), ids(1));
+        assert_ne!(ids(1), ids(2));
+        assert_ne!(ids(1)[0], ids(1)[1]);
     }
 }

@@ -1,0 +1,70 @@
+//! Opening a database: in the world of a machine, or in one that the caller
+//! brings.
+
+use std::sync::Arc;
+
+use tombolo_document::SiteId;
+use tombolo_store::engine::{Engine, FjallEngine, FjallSettings, MemoryEngine};
+use tombolo_store::{Store, StoreSettings};
+
+use crate::commit_feed::CommitFeed;
+use crate::database::{Database, Executor};
+use crate::error::OpenError;
+use crate::options::{Options, Storage};
+use crate::peer_key::PeerKey;
+use crate::surroundings::{Entropy, Surroundings, SystemTimekeeper, system_entropy};
+
+impl Database {
+    /// Opens a database, or makes a new one.
+    ///
+    /// # Errors
+    /// The directory is held by another process, holds another database or a
+    /// newer format, is damaged, or cannot be written.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let (engine, key): (Arc<dyn Engine>, PeerKey) = match &options.storage {
+            Storage::Directory(directory) => {
+                // The engine takes the lock under which the key may be made.
+                let engine = FjallEngine::open(directory, &FjallSettings::default())?;
+                (Arc::new(engine), PeerKey::load_or_create(directory)?)
+            }
+            Storage::Memory => (Arc::new(MemoryEngine::new()), PeerKey::ephemeral()?),
+        };
+        let site = SiteId::derive(&options.database_id, key.public());
+        let entropy = system_entropy().map_err(|error| OpenError::Entropy(Box::new(error)))?;
+        let time = Arc::new(SystemTimekeeper::new());
+        Self::open_with(options, Surroundings::new(engine, time, entropy, site))
+    }
+
+    /// Opens a database, or makes a new one, in surroundings that the caller
+    /// brings: the way for simulators, and for programs with a clock or a disk
+    /// of their own. `Options::storage` is not looked at.
+    ///
+    /// With the same surroundings, the same calls one after another give the
+    /// same stamps, the same ids and the same bytes.
+    ///
+    /// # Errors
+    /// The engine failed, or holds another database, a newer format or damage.
+    pub fn open_with(options: Options, surroundings: Surroundings) -> Result<Self, OpenError> {
+        let Surroundings {
+            engine,
+            time,
+            entropy,
+            site,
+            observers,
+        } = surroundings;
+        let entropy = Entropy::new(entropy);
+        let feed = Arc::new(CommitFeed::default());
+        let drawn = entropy.clone();
+        let mut settings =
+            StoreSettings::new(options.database_id, site, Arc::clone(&time), move || {
+                drawn.draw()
+            });
+        settings.transaction_limit = options.transaction_limit;
+        settings.skew_limit_ms = u64::try_from(options.skew_limit.as_millis()).unwrap_or(u64::MAX);
+        let announced = Arc::clone(&feed);
+        settings.on_commit = Box::new(move |commits| announced.announce(&commits));
+        let store = Arc::new(Store::open(engine, settings)?);
+        let executor = Arc::new(Executor::new(time, entropy));
+        Self::assemble(store, executor, feed, observers)
+    }
+}
