@@ -168,6 +168,9 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
 /// Puts the length of everything after `start` in front of it.
 pub(crate) fn put_length_before(out: &mut Vec<u8>, start: usize) {
     let length = out.len() - start;
+    if length < 0x80 {
+        return out.insert(start, length as u8);
+    }
     let mut prefix = Vec::with_capacity(5);
     put_varint(&mut prefix, length as u64);
     out.splice(start..start, prefix);

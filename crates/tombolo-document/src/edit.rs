@@ -259,6 +259,12 @@ impl<'a> Edit<'a> {
         Ok(Some(encode_document(&self.tree)))
     }
 
+    /// The working form after the commit.
+    pub(crate) fn into_tree(mut self) -> Tree<'a> {
+        normalise(&mut self.tree);
+        self.tree
+    }
+
     fn write<T>(
         &mut self,
         schema: &Schema,
@@ -283,6 +289,6 @@ impl<'a> Edit<'a> {
     }
 }
 
-fn without_id(fields: &Object) -> impl Iterator<Item = (&String, &Value)> {
+pub(crate) fn without_id(fields: &Object) -> impl Iterator<Item = (&String, &Value)> {
     fields.iter().filter(|(name, _)| *name != ID_FIELD)
 }

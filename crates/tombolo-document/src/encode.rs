@@ -30,6 +30,13 @@ pub(crate) fn encode_document(tree: &Tree<'_>) -> Vec<u8> {
     Encoder::new(tree).encode(None, None)
 }
 
+/// What follows the tables in [`encode_document`].
+pub(crate) fn encode_fields(tree: &Tree<'_>) -> Vec<u8> {
+    let mut encoder = Encoder::new(tree);
+    encoder.map(&tree.root);
+    encoder.out
+}
+
 /// The bytes of a delta that extends `base`.
 pub(crate) fn encode_delta(
     tree: &Tree<'_>,

@@ -147,21 +147,13 @@ impl Pen<'_> {
         Ok((target, parents))
     }
 
-    fn kind_of(&self, value: &Value, field: Option<&Field>) -> Kind {
-        match (field, self.undeclared, value) {
-            (Some(field), _, _) => field.kind,
-            (None, Undeclared::Infer | Undeclared::RegisterOrMap, Value::Object(_)) => Kind::Map,
-            (None, _, _) => Kind::Register,
-        }
-    }
-
     pub(crate) fn write(
         &self,
         node: &mut Node<'_>,
         value: &Value,
         target: Target<'_>,
     ) -> Result<(), EditError> {
-        let kind = self.kind_of(value, target.field);
+        let kind = kind_of(value, target.field, self.undeclared);
         match kind {
             Kind::Register => node.register = Some(self.leaf(value, target)?),
             Kind::Attachment => {
@@ -203,7 +195,7 @@ impl Pen<'_> {
         value: &Value,
         target: Target<'_>,
     ) -> Result<bool, EditError> {
-        let kind = self.kind_of(value, target.field);
+        let kind = kind_of(value, target.field, self.undeclared);
         let shown = node.kinds_by_age(self.commits).first() == Some(&kind);
         if let (Kind::Map, Value::Object(members)) = (kind, value) {
             let map = node.map.get_or_insert_default();
@@ -298,6 +290,15 @@ impl Pen<'_> {
     }
 }
 
+/// The kind that a field is written as.
+pub(crate) fn kind_of(value: &Value, field: Option<&Field>, undeclared: Undeclared) -> Kind {
+    match (field, undeclared, value) {
+        (Some(field), _, _) => field.kind,
+        (None, Undeclared::Infer | Undeclared::RegisterOrMap, Value::Object(_)) => Kind::Map,
+        (None, _, _) => Kind::Register,
+    }
+}
+
 fn holds(node: &Node<'_>, kind: Kind, value: &Value) -> bool {
     let same = |leaf: &Leaf<'_>| {
         let mut bytes = Vec::new();
@@ -336,7 +337,8 @@ fn check_token(value: &Value, target: Target<'_>) -> Result<(), EditError> {
     Err(target.wrong(Kind::Attachment, "an attachment token {id, len, metadata}"))
 }
 
-fn depth_of(value: &Value) -> usize {
+/// How many levels of arrays and objects a value has.
+pub(crate) fn depth_of(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth_of).max().unwrap_or(0),
         Value::Object(members) => 1 + members.values().map(depth_of).max().unwrap_or(0),

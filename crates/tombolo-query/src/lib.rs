@@ -34,6 +34,7 @@ pub use limits::{Limit, Limits};
 pub use outcome::{Outcome, OutcomeKind};
 pub use parameter::{ParameterChange, Parameters};
 pub use parse::ParseError;
+pub use run::Drafted;
 pub use source::{IndexDefinition, IndexKey, Source, SourceError, Target};
 pub use span::Span;
 pub use statement::Statement;

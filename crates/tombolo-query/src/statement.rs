@@ -9,7 +9,7 @@ use crate::error::QueryError;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::parse::parse_statement;
 use crate::plan::{Options, explain};
-use crate::run::{self, Environment, advise};
+use crate::run::{self, Drafted, Environment, advise};
 use crate::source::{Source, Target};
 
 /// One DQL statement. It holds no arguments, no documents and no plan, so it can
@@ -178,11 +178,26 @@ impl Statement {
         })
     }
 
-    fn with_environment(
+    /// Does what can be done of an INSERT before its transaction begins; `None`
+    /// if that is nothing, or not enough to be worth it.
+    ///
+    /// # Errors
+    /// Whatever fails on the way, as it would in [`Statement::execute`].
+    pub fn draft(&self, context: &Context<'_>) -> Result<Option<Drafted>, QueryError> {
+        match (&self.action, self.mode) {
+            (Action::Insert(insert), Mode::Execute) => self
+                .with_environment(context, |environment| {
+                    run::draft::draft(insert, environment)
+                }),
+            _ => Ok(None),
+        }
+    }
+
+    fn with_environment<T>(
         &self,
         context: &Context<'_>,
-        work: impl FnOnce(Environment<'_>) -> Result<Outcome, QueryError>,
-    ) -> Result<Outcome, QueryError> {
+        work: impl FnOnce(Environment<'_>) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
         let defaults = context.parameters.show("dql_default_directives");
         let options = Options::read(std::iter::once(defaults).chain(&self.directives));
         let run = context.run();

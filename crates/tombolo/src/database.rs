@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tombolo_document::Object;
-use tombolo_query::{Context, Limits, NoSystemRows, Outcome, Parameters, Source, Target};
+use tombolo_query::{
+    Context, Drafted, Limits, NoSystemRows, Outcome, Parameters, QueryError, Source, Target,
+};
 use tombolo_store::{Store, Timekeeper};
 
 use crate::commit_feed::CommitFeed;
@@ -96,15 +98,16 @@ impl Database {
         Ok(Response::new(outcome, None))
     }
 
-    /// Queues a statement that writes and returns at once. `done` is called on
-    /// the writer's thread when the change is durable or refused; it must not
+    /// Queues a statement that writes and returns at once; what of it needs no
+    /// transaction is done here, on this thread. `done` is called on the
+    /// writer's thread when the change is durable or refused; it must not
     /// wait for anything. Time in the queue counts towards `time_left`. Keep a
     /// clone of `arguments` until the answer: then freeing them is not the
     /// writer's work.
     ///
     /// # Errors
-    /// [`ExecuteError::Busy`] if too many writes wait; `done` is not called
-    /// then.
+    /// [`ExecuteError::Busy`] if too many writes wait, or what fails at once;
+    /// `done` is not called then.
     pub fn write(
         &self,
         statement: &Prepared,
@@ -113,8 +116,14 @@ impl Database {
         done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
     ) -> Result<(), ExecuteError> {
         let until = self.engine.until(time_left);
+        let drafted = self.engine.draft(statement, &arguments, until)?;
         let (engine, statement) = (Arc::clone(&self.engine), statement.clone());
         let work = move |transaction: &mut tombolo_store::Transaction<'_>| {
+            if let Some(drafted) = &drafted
+                && let Some(outcome) = engine.insert(drafted, transaction, until)?
+            {
+                return Ok(outcome);
+            }
             engine.write(&statement, transaction, &arguments, until)
         };
         let finish = |result: Result<(tombolo_store::Commit, Outcome), _>| {
@@ -214,23 +223,40 @@ impl Executor {
         self.run(arguments, until, run)
     }
 
+    /// What of a statement can be done before its transaction.
+    fn draft(
+        &self,
+        statement: &Prepared,
+        arguments: &Object,
+        until: Option<Duration>,
+    ) -> Result<Option<Drafted>, ExecuteError> {
+        self.with_context(arguments, until, |context| statement.0.draft(context))
+    }
+
+    /// The rest of a drafted statement; `None` if it is to be written as a whole.
+    fn insert(
+        &self,
+        drafted: &Drafted,
+        target: &mut dyn Target,
+        until: Option<Duration>,
+    ) -> Result<Option<Outcome>, ExecuteError> {
+        if self.is_over(until) {
+            return Err(QueryError::Stopped.into());
+        }
+        Ok(drafted.insert(target)?)
+    }
+
+    fn is_over(&self, until: Option<Duration>) -> bool {
+        until.is_some_and(|until| self.time.monotonic() >= until)
+    }
+
     fn run(
         &self,
         arguments: &Object,
         until: Option<Duration>,
-        run: impl FnOnce(&Context<'_>) -> Result<Outcome, tombolo_query::QueryError>,
+        run: impl FnOnce(&Context<'_>) -> Result<Outcome, QueryError>,
     ) -> Result<Outcome, ExecuteError> {
-        let parameters = self.parameters();
-        let ids = RandomIds::new(&self.entropy);
-        let outcome = run(&Context {
-            arguments,
-            parameters: &parameters,
-            now_ms: self.time.unix_ms(),
-            random: &|| ids.next(),
-            limits: Limits::DEFAULT,
-            stop: &|| until.is_some_and(|until| self.time.monotonic() >= until),
-            system: &NoSystemRows,
-        })?;
+        let outcome = self.with_context(arguments, until, run)?;
         if let Some(change) = &outcome.parameter_change {
             let mut held = self
                 .parameters
@@ -239,5 +265,24 @@ impl Executor {
             Arc::make_mut(&mut held).apply(change);
         }
         Ok(outcome)
+    }
+
+    fn with_context<T>(
+        &self,
+        arguments: &Object,
+        until: Option<Duration>,
+        work: impl FnOnce(&Context<'_>) -> Result<T, QueryError>,
+    ) -> Result<T, ExecuteError> {
+        let parameters = self.parameters();
+        let ids = RandomIds::new(&self.entropy);
+        Ok(work(&Context {
+            arguments,
+            parameters: &parameters,
+            now_ms: self.time.unix_ms(),
+            random: &|| ids.next(),
+            limits: Limits::DEFAULT,
+            stop: &|| self.is_over(until),
+            system: &NoSystemRows,
+        })?)
     }
 }

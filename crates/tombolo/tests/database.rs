@@ -135,6 +135,27 @@ fn a_failed_statement_leaves_the_transaction_usable_and_nothing_behind() {
 }
 
 #[test]
+fn an_insert_minds_what_was_there_before_it() {
+    let database = memory();
+    run(&database, "INSERT INTO a DOCUMENTS ({'_id': 1, 'n': 1})");
+    let again = "INSERT INTO a DOCUMENTS ({'_id': 0}), ({'_id': 1, 'n': 2})";
+    assert!(matches!(
+        database.execute(again, Object::new()),
+        Err(ExecuteError::Query(QueryError::Conflict { .. }))
+    ));
+    let both =
+        "INSERT INTO a DOCUMENTS ({'_id': 0}), ({'_id': 1, 'n': 2}) ON ID CONFLICT DO NOTHING";
+    let kept = database.execute(both, Object::new()).unwrap();
+    assert_eq!(kept.mutated_document_ids, [Value::Int(0)]);
+    run(&database, "DELETE FROM a WHERE _id = 1");
+    run(&database, "INSERT INTO a DOCUMENTS ({'_id': 1, 'n': 3})");
+    assert_eq!(
+        run(&database, "SELECT * FROM a ORDER BY _id"),
+        [r#"{"_id":0}"#, r#"{"_id":1,"n":3}"#]
+    );
+}
+
+#[test]
 fn a_transaction_left_open_is_rolled_back_at_its_limit() {
     let mut options = Options::memory("test");
     options.transaction_limit = Duration::from_millis(20);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tombolo_document::{DocumentId, Edit, IdError, Object, Schema, Value, initial};
 
-use super::write::{Writes, refused};
+use super::write::{WriteLimits, Writes, refused};
 use super::{Environment, returned, select, shown};
 use crate::check::names::ID;
 use crate::check::statement::{ConflictPolicy, Insert, InsertSource};
@@ -17,9 +17,9 @@ use crate::outcome::{Outcome, OutcomeKind};
 use crate::source::Target;
 
 /// A document and its id; arguments are not copied.
-struct New<'a> {
-    id: DocumentId,
-    fields: Cow<'a, Object>,
+pub(super) struct New<'a> {
+    pub(super) id: DocumentId,
+    pub(super) fields: Cow<'a, Object>,
 }
 
 /// Carries out an INSERT.
@@ -38,7 +38,7 @@ pub(super) fn insert(
     check_unique(&documents)?;
     let schema = environment.context.write_schema(&insert.collection);
     let name = &insert.collection.name;
-    let mut writes = Writes::new(name, environment);
+    let mut writes = Writes::new(name, WriteLimits::of(environment.context));
     for document in documents {
         environment.run.fuel.step()?;
         let state = target.state(name, &document.id)?;
@@ -69,7 +69,10 @@ pub(super) fn insert(
 }
 
 /// The documents of DOCUMENTS: an array stands for many.
-fn written<'s>(list: &'s [Expr], environment: Environment<'s>) -> Result<Vec<New<'s>>, QueryError> {
+pub(super) fn written<'s>(
+    list: &'s [Expr],
+    environment: Environment<'s>,
+) -> Result<Vec<New<'s>>, QueryError> {
     let mut documents = Vec::with_capacity(list.len());
     for expr in list {
         match evaluate(expr, &Scope::constant(environment.run))? {
@@ -128,7 +131,10 @@ fn generated(mut random: [u8; 16]) -> Result<DocumentId, IdError> {
     DocumentId::from_value(&Value::String(text))
 }
 
-fn check_unique(documents: &[New<'_>]) -> Result<(), QueryError> {
+pub(super) fn check_unique(documents: &[New<'_>]) -> Result<(), QueryError> {
+    if documents.len() < 2 {
+        return Ok(());
+    }
     let mut ids = BTreeSet::new();
     for document in documents {
         if !ids.insert(&document.id) {

@@ -3,6 +3,7 @@
 pub(crate) mod advise;
 pub(crate) mod aggregate;
 mod collect;
+pub(crate) mod draft;
 mod index;
 mod insert;
 mod loops;
@@ -16,6 +17,7 @@ mod write;
 
 use tombolo_document::Object;
 
+pub use draft::Drafted;
 pub(crate) use loops::{Level, Loops};
 pub(crate) use mutate::{level as mutation_level, loops as mutation_loops};
 pub(crate) use select::{counts_only, levels};

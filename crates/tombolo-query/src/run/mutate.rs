@@ -6,7 +6,7 @@ use tombolo_document::{DocumentId, Dot, Edit, Kind, Schema};
 
 use super::collect::{Window, sort_key};
 use super::loops::{Level, Loops};
-use super::write::{Writes, refused};
+use super::write::{WriteLimits, Writes, refused};
 use super::{Environment, returned, shown};
 use crate::check::statement::{Change, Operation, Remove, Selection, Update};
 use crate::datum::Datum;
@@ -145,7 +145,7 @@ pub(super) fn update(
     let picked = pick(&update.selection, &*target, (Keep::Document, environment))?;
     let collection = &update.selection.term.collection;
     let schema = environment.context.write_schema(collection);
-    let mut writes = Writes::new(&collection.name, environment);
+    let mut writes = Writes::new(&collection.name, WriteLimits::of(environment.context));
     for document in picked {
         let id = id_of(&document.id)?;
         let rows = [Some(Document::stored(

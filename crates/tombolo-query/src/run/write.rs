@@ -3,7 +3,8 @@
 
 use tombolo_document::{DocumentId, EditError};
 
-use super::{Environment, shown};
+use super::shown;
+use crate::context::Context;
 use crate::error::QueryError;
 use crate::limits::{Budget, Limit};
 use crate::outcome::Outcome;
@@ -12,13 +13,32 @@ use crate::source::Target;
 /// Bytes that a kept write costs besides id and document.
 const WRITE_BYTES: usize = 96;
 
+/// How large documents and the writes of one statement may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WriteLimits {
+    statement_bytes_max: usize,
+    hard_bytes_max: usize,
+    soft_bytes_max: usize,
+}
+
+impl WriteLimits {
+    pub(super) fn of(context: &Context<'_>) -> Self {
+        let parameter =
+            |name: &str| usize::try_from(context.parameters.integer(name)).unwrap_or(usize::MAX);
+        Self {
+            statement_bytes_max: context.limits.mutation_bytes,
+            hard_bytes_max: parameter("document_size_hard_limit_bytes"),
+            soft_bytes_max: parameter("document_size_soft_limit_bytes"),
+        }
+    }
+}
+
 /// The writes of one statement on one collection.
 pub(super) struct Writes<'s> {
     collection: &'s str,
     list: Vec<Write>,
     budget: Budget,
-    hard_bytes_max: usize,
-    soft_bytes_max: usize,
+    limits: WriteLimits,
     warnings: Vec<String>,
 }
 
@@ -29,16 +49,12 @@ pub(super) struct Write {
 }
 
 impl<'s> Writes<'s> {
-    pub(super) fn new(collection: &'s str, environment: Environment<'_>) -> Self {
-        let parameter = |name: &str| {
-            usize::try_from(environment.context.parameters.integer(name)).unwrap_or(usize::MAX)
-        };
+    pub(super) fn new(collection: &'s str, limits: WriteLimits) -> Self {
         Self {
             collection,
             list: Vec::new(),
-            budget: Budget::new(environment.context.limits.mutation_bytes, Limit::Mutation),
-            hard_bytes_max: parameter("document_size_hard_limit_bytes"),
-            soft_bytes_max: parameter("document_size_soft_limit_bytes"),
+            budget: Budget::new(limits.statement_bytes_max, Limit::Mutation),
+            limits,
             warnings: Vec::new(),
         }
     }
@@ -46,17 +62,17 @@ impl<'s> Writes<'s> {
     /// Adds a write, unless the document is too large.
     pub(super) fn add(&mut self, id: DocumentId, document: Vec<u8>) -> Result<(), QueryError> {
         let bytes = document.len();
-        if bytes > self.hard_bytes_max {
+        if bytes > self.limits.hard_bytes_max {
             return Err(QueryError::Limit(Limit::Document {
                 bytes,
-                bytes_max: self.hard_bytes_max,
+                bytes_max: self.limits.hard_bytes_max,
             }));
         }
-        if bytes > self.soft_bytes_max {
+        if bytes > self.limits.soft_bytes_max {
             self.warnings.push(format!(
                 "the document {} has {bytes} bytes, more than the {} that sync well",
                 shown(&id),
-                self.soft_bytes_max
+                self.limits.soft_bytes_max
             ));
         }
         self.budget

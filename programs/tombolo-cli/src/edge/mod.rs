@@ -98,13 +98,13 @@ impl<N: Node> Edge<N> {
     }
 
     async fn execute(&self, request: Request, body_bytes_max: usize) -> Result<Response, Refused> {
-        let id = request.id;
+        let Request { head, body, id, .. } = request;
         let caller = self
             .guard
-            .identify(&request.head.headers)
+            .identify(&head.headers)
             .await
             .map_err(refuse_client)?;
-        if !question::is_json(&request.head.headers) {
+        if !question::is_json(&head.headers) {
             let text = "send the body with content-type: application/json";
             return Err(Refused::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -112,12 +112,10 @@ impl<N: Node> Edge<N> {
                 text,
             ));
         }
-        let body = request
-            .body
-            .read(body_bytes_max)
-            .await
-            .map_err(refuse_body)?;
+        let body = body.read(body_bytes_max).await.map_err(refuse_body)?;
         let question = Question::parse(&body).map_err(refuse_question)?;
+        // Both lie in the connection's buffer: while they do, it cannot be used again.
+        drop((head, body));
         let permit = caller.permit_execute().map_err(refuse_client)?;
         let Question {
             statement,
