@@ -106,6 +106,14 @@ impl Catalog {
         change
     }
 
+    /// Counts live documents in or out, and tells the record to store.
+    pub(crate) fn grow(&mut self, number: u32, by: i64) -> Option<MetaChange> {
+        let name = Arc::clone(self.name(number)?);
+        let mut collection = self.collection(&name)?.clone();
+        collection.live = collection.live.saturating_add_signed(by);
+        Some(self.set(name, collection))
+    }
+
     /// Remembers a log and tells the record to store; nothing if no more fit.
     pub(crate) fn remember_log(&mut self, log: LogId) -> Option<(Origin, MetaChange)> {
         let count = u32::try_from(self.logs.size()).ok()?;

@@ -3,6 +3,8 @@
 //! An engine's own checksums tell a torn block; the chain tells a commit that is missing or was
 //! put in from elsewhere. It is BLAKE3 in its own domain, cut to 128 bits.
 
+use std::sync::LazyLock;
+
 use crate::{
     StoreError,
     engine::{Batch, EngineSnapshot, KeyRange, Keyspace},
@@ -31,7 +33,7 @@ pub struct Verified {
 /// Makes the head of a commit from what the batch holds of it.
 pub(crate) fn head_of(batch: &Batch, state: &State, commit: u64) -> HeadRecord {
     let range = KeyRange::prefix(&layout::head_key(commit));
-    let mut digest = blake3::Hasher::new_derive_key(DOMAIN);
+    let mut digest = hasher();
     let mut touched = 0;
     for (key, value) in batch.range(Keyspace::Changes, &range) {
         if value.is_some() {
@@ -87,7 +89,7 @@ pub(crate) fn check_links(
 /// its document.
 pub(crate) fn check_entries(snapshot: &dyn EngineSnapshot) -> Result<u64, StoreError> {
     let mut open: Option<(u64, HeadRecord)> = None;
-    let mut digest = blake3::Hasher::new_derive_key(DOMAIN);
+    let mut digest = hasher();
     let (mut entries, mut found) = (0, 0);
     let close = |open: Option<(u64, HeadRecord)>, digest: &blake3::Hasher, found| match open {
         Some((commit, head))
@@ -107,7 +109,7 @@ pub(crate) fn check_entries(snapshot: &dyn EngineSnapshot) -> Result<u64, StoreE
                 LogKey::Head { commit } => {
                     close(open.take(), &digest, found)?;
                     open = Some((commit, HeadRecord::read(value)?));
-                    (digest, found) = (blake3::Hasher::new_derive_key(DOMAIN), 0);
+                    (digest, found) = (hasher(), 0);
                 }
                 LogKey::Change { commit, .. } => {
                     check_entry(snapshot, commit, key, value)?;
@@ -148,13 +150,21 @@ fn check_entry(
     }
 }
 
+/// A hasher in the domain of the change log.
+fn hasher() -> blake3::Hasher {
+    /// Deriving its key costs as much as hashing a head.
+    static EMPTY: LazyLock<blake3::Hasher> =
+        LazyLock::new(|| blake3::Hasher::new_derive_key(DOMAIN));
+    EMPTY.clone()
+}
+
 fn hash_key(hasher: &mut blake3::Hasher, key: &[u8]) {
     hasher.update(&(key.len() as u64).to_be_bytes());
     hasher.update(key);
 }
 
 fn link(chain: &[u8; 16], commit: u64, digest: &[u8; 16]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new_derive_key(DOMAIN);
+    let mut hasher = hasher();
     hasher.update(chain);
     hasher.update(&commit.to_be_bytes());
     hasher.update(digest);

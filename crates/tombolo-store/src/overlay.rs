@@ -24,6 +24,11 @@ pub(crate) struct Overlay {
     undo: Vec<Undo>,
     /// Size of the batch when the open transaction began.
     settled_bytes: usize,
+    /// By how much the live documents of each collection, by number, have grown. They go into
+    /// the registry once for the whole round.
+    grown: Vec<(u32, i64)>,
+    /// What the open transaction added to that.
+    grown_lately: Vec<(u32, i64)>,
 }
 
 impl Overlay {
@@ -55,9 +60,29 @@ impl Overlay {
         Ok(())
     }
 
+    /// Notes that a collection has so many live documents more.
+    pub(crate) fn grow(&mut self, collection: u32, by: i64) {
+        add(&mut self.grown, collection, by);
+        add(&mut self.grown_lately, collection, by);
+    }
+
+    /// By how much a collection has grown in this round.
+    pub(crate) fn growth(&self, collection: u32) -> i64 {
+        let held = self.grown.iter().find(|(held, _)| *held == collection);
+        held.map_or(0, |(_, by)| *by)
+    }
+
+    /// The collections that have grown or shrunk in this round, and by how much.
+    pub(crate) fn take_growth(&mut self) -> Vec<(u32, i64)> {
+        let mut grown = std::mem::take(&mut self.grown);
+        grown.retain(|(_, by)| *by != 0);
+        grown
+    }
+
     /// Makes the open transaction part of the round.
     pub(crate) fn settle(&mut self) {
         self.undo.clear();
+        self.grown_lately.clear();
         self.settled_bytes = self.batch.size_bytes();
     }
 
@@ -67,11 +92,16 @@ impl Overlay {
             let restored = self.batch.swap(keyspace, key, previous);
             debug_assert!(restored.is_ok(), "what the batch held once fits again");
         }
+        for (collection, by) in self.grown_lately.drain(..) {
+            add(&mut self.grown, collection, -by);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
         self.batch.clear();
         self.undo.clear();
+        self.grown.clear();
+        self.grown_lately.clear();
         self.settled_bytes = 0;
     }
 
@@ -81,6 +111,13 @@ impl Overlay {
             upper: &self.batch,
             below,
         }
+    }
+}
+
+fn add(sums: &mut Vec<(u32, i64)>, collection: u32, by: i64) {
+    match sums.iter_mut().find(|(held, _)| *held == collection) {
+        Some((_, sum)) => *sum += by,
+        None => sums.push((collection, by)),
     }
 }
 

@@ -9,7 +9,7 @@ use tombolo_query::source::{IndexDefinition, Visit};
 use crate::{
     StoreError,
     arrival::Arrivals,
-    catalog::Catalog,
+    catalog::{Catalog, Collection},
     engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
     index::{self, INDEX_KEY_BYTES_MAX},
     layout::{self, DocumentRecord, LogKey},
@@ -40,6 +40,9 @@ pub struct Change<'a> {
 /// Bytes in layers, and the registries that belong to them.
 pub(crate) trait Reads {
     fn catalog(&self) -> &Catalog;
+
+    /// How many live documents a collection has.
+    fn live(&self, collection: &Collection) -> u64;
 
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<StoredBytes>, EngineError>;
 
@@ -333,7 +336,7 @@ macro_rules! serve_queries {
 
             fn count(&self, collection: &str) -> Result<u64, SourceError> {
                 let found = $crate::reads::Reads::catalog(self).collection(collection);
-                Ok(found.map_or(0, |collection| collection.live))
+                Ok(found.map_or(0, |found| $crate::reads::Reads::live(self, found)))
             }
 
             fn collections(&self) -> Result<Vec<String>, SourceError> {

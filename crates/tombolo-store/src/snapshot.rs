@@ -12,7 +12,7 @@ use tombolo_query::source::{IndexDefinition, Source, SourceError, Visit};
 use crate::{
     StoreError,
     arrival::Origin,
-    catalog::Catalog,
+    catalog::{Catalog, Collection},
     chain::{self, Verified},
     engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
     layout::{self, HeadRecord},
@@ -137,6 +137,10 @@ impl Snapshot {
 impl Reads for Snapshot {
     fn catalog(&self) -> &Catalog {
         &self.0.state.catalog
+    }
+
+    fn live(&self, collection: &Collection) -> u64 {
+        collection.live
     }
 
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<StoredBytes>, EngineError> {

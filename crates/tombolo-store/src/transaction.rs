@@ -2,7 +2,7 @@
 //!
 //! It never flushes and never answers: the writer does, for all transactions of a round at once.
 
-use std::ops::Bound;
+use std::{cell::RefCell, ops::Bound};
 
 use tombolo_document::{
     Actor, DocumentId, DocumentView, Dot, HybridClock, Merged, SiteId, VersionVector, merge, order,
@@ -38,13 +38,15 @@ pub struct Transaction<'w> {
     commit: u64,
     now_ms: u64,
     renewed_log: bool,
+    /// The document that was looked at last: most are written next.
+    seen: RefCell<Option<Before>>,
     /// Set when a write needs a new actor, which a transaction cannot change half-way.
     pub(crate) needs_new_actor: bool,
 }
 
 /// A document key with what is known of it before a change.
 pub(crate) struct Before {
-    pub(crate) key: Vec<u8>,
+    pub(crate) key: StoredBytes,
     pub(crate) record: Option<StoredBytes>,
 }
 
@@ -59,6 +61,7 @@ impl<'w> Transaction<'w> {
             commit,
             now_ms,
             renewed_log: false,
+            seen: RefCell::default(),
             needs_new_actor: false,
         })
     }
@@ -148,7 +151,22 @@ impl<'w> Transaction<'w> {
         key: impl Into<StoredBytes>,
         value: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
+        if keyspace == Keyspace::Documents {
+            self.seen.take();
+        }
         self.desk.overlay.set(keyspace, key, value)
+    }
+
+    /// A document as it is before a change.
+    fn look_at(&self, collection: u32, id: &[u8]) -> Result<Before, StoreError> {
+        let key = StoredBytes::from(layout::document_key(collection, id));
+        match self.seen.take() {
+            Some(seen) if seen.key == key => Ok(seen),
+            _ => Ok(Before {
+                record: self.get(Keyspace::Documents, &key)?,
+                key,
+            }),
+        }
     }
 
     /// Puts the record of a collection where the registry and the disk both have it.
@@ -210,11 +228,7 @@ impl<'w> Transaction<'w> {
         origin: Origin,
     ) -> Result<(), StoreError> {
         let mut collection = self.collection(name)?;
-        let key = layout::document_key(collection.number, id.as_bytes());
-        let before = Before {
-            record: self.get(Keyspace::Documents, &key)?,
-            key,
-        };
+        let before = self.look_at(collection.number, id.as_bytes())?;
         let old = before
             .record
             .as_deref()
@@ -243,8 +257,11 @@ impl<'w> Transaction<'w> {
             Some(CHANGE_RECORD.to_vec()),
         )?;
         let was_live = old.is_some_and(|old| old.live);
-        if live != was_live || !collection.written {
-            collection.live = collection.live + u64::from(live) - u64::from(was_live);
+        if live != was_live {
+            let by = i64::from(live) - i64::from(was_live);
+            self.desk.overlay.grow(collection.number, by);
+        }
+        if !collection.written {
             collection.written = true;
             self.set_collection(name, collection)?;
         }
@@ -278,7 +295,7 @@ impl<'w> Transaction<'w> {
 
     /// Forgets a document here: its record, its entries and its place in the change log.
     fn forget(&mut self, name: &str, id: &DocumentId) -> Result<(), StoreError> {
-        let Some(mut collection) = self.desk.state.catalog.collection(name).cloned() else {
+        let Some(collection) = self.desk.state.catalog.collection(name).cloned() else {
             return Ok(());
         };
         let key = layout::document_key(collection.number, id.as_bytes());
@@ -296,8 +313,7 @@ impl<'w> Transaction<'w> {
         evicted::remember(self, &key, &arrivals.covered_by(self.commit - 1, None))?;
         self.set(Keyspace::Documents, key, None)?;
         if record.live {
-            collection.live -= 1;
-            self.set_collection(name, collection)?;
+            self.desk.overlay.grow(collection.number, -1);
         }
         self.renew_log();
         Ok(())
@@ -307,6 +323,11 @@ impl<'w> Transaction<'w> {
 impl Reads for Transaction<'_> {
     fn catalog(&self) -> &Catalog {
         &self.desk.state.catalog
+    }
+
+    fn live(&self, collection: &Collection) -> u64 {
+        let grown = self.desk.overlay.growth(collection.number);
+        collection.live.saturating_add_signed(grown)
     }
 
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<StoredBytes>, EngineError> {
@@ -333,10 +354,18 @@ impl Target for Transaction<'_> {
     }
 
     fn state(&self, collection: &str, id: &DocumentId) -> Result<Option<Vec<u8>>, SourceError> {
-        let found = reads::record(self, collection, id.as_bytes()).map_err(SourceError::from)?;
-        let Some(bytes) = found else { return Ok(None) };
-        let record = DocumentRecord::read(&bytes)?;
-        Ok(Some(record.document.to_vec()))
+        let Some(collection) = self.catalog().collection(collection) else {
+            return Ok(None);
+        };
+        let seen = self.look_at(collection.number, id.as_bytes())?;
+        let record = seen
+            .record
+            .as_deref()
+            .map(DocumentRecord::read)
+            .transpose()?;
+        let document = record.map(|record| record.document.to_vec());
+        self.seen.replace(Some(seen));
+        Ok(document)
     }
 
     fn put(

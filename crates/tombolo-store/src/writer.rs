@@ -207,6 +207,11 @@ impl Writer {
     }
 
     fn write_round(&mut self) -> Result<View, StoreError> {
+        for (number, by) in self.overlay.take_growth() {
+            if let Some((key, value)) = self.state.catalog.grow(number, by) {
+                self.overlay.set(Keyspace::Meta, key, value)?;
+            }
+        }
         self.overlay
             .set(Keyspace::Meta, STATE_KEY, Some(self.state.record()))?;
         self.engine.write(self.overlay.batch())?;
