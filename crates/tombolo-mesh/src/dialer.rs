@@ -1,0 +1,147 @@
+//! Staying linked to a known server: dial, wait while a link lives, wait a
+//! little longer after each failure, and say each time why.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout};
+use tombolo_identity::PeerPublicKey;
+
+use crate::backoff::Backoff;
+use crate::handshake::await_answer;
+use crate::mesh::{Hub, stopped};
+use crate::refusal::HandshakeError;
+use crate::status::DialState;
+
+/// How long resolving a name, and connecting to one address, may take.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+/// A link that lived so long was a success: the next failure is a first one.
+const LINK_SETTLED: Duration = Duration::from_secs(30);
+
+/// Why a try failed, and whom it reached.
+struct Failure {
+    error: HandshakeError,
+    peer: Option<PeerPublicKey>,
+}
+
+impl From<HandshakeError> for Failure {
+    fn from(error: HandshakeError) -> Self {
+        Self { error, peer: None }
+    }
+}
+
+/// Keeps a link to one server until the mesh stops or the server turns out to
+/// be this node.
+pub(crate) async fn run(hub: Arc<Hub>, index: usize, server: String, interval: Duration) {
+    let mut stop = hub.stop.clone();
+    let end = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => DialState::Stopped,
+        () = keep_linked(&hub, index, &server, interval) => DialState::GivenUp,
+    };
+    hub.board.state(index, end);
+}
+
+/// Returns when there is no point in going on.
+async fn keep_linked(hub: &Arc<Hub>, index: usize, server: &str, interval: Duration) {
+    let mut backoff = Backoff::new(interval);
+    loop {
+        hub.board.dialling(index);
+        let reached = match dial(hub, server).await {
+            Ok(peer) => Some(peer),
+            Err(failure) => match explain(hub, index, server, failure) {
+                Next::Wait(peer) => peer,
+                Next::GiveUp => return,
+            },
+        };
+        if let Some(peer) = reached {
+            let begin = Instant::now();
+            hub.board.linked(index, peer.clone());
+            hub.registry.gone(&peer).await;
+            tracing::info!(target: "tombolo::mesh", server, peer_key = %peer, "the link to a server ended");
+            if begin.elapsed() >= LINK_SETTLED {
+                backoff.reset();
+            }
+        }
+        let wait = backoff.next(hub.handshaker.surroundings.random());
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let until_ms = hub.unix_ms().saturating_add(wait_ms);
+        hub.board.state(index, DialState::Waiting { until_ms });
+        let _ = timeout(wait, std::future::pending::<()>()).await;
+    }
+}
+
+enum Next {
+    /// Wait for the link to this peer to end, if there is one, then try again.
+    Wait(Option<PeerPublicKey>),
+    GiveUp,
+}
+
+/// Notes and logs a failure, and decides what follows from it.
+fn explain(hub: &Hub, index: usize, server: &str, failure: Failure) -> Next {
+    let Failure { error, peer } = failure;
+    let other_link = peer.filter(|peer| hub.registry.has(peer));
+    if matches!(error, HandshakeError::Duplicate) && other_link.is_some() {
+        return Next::Wait(other_link);
+    }
+    hub.board.dial_failed(index, &error);
+    if matches!(error, HandshakeError::Myself) {
+        tracing::warn!(target: "tombolo::mesh", server, reason = %error, "a known server is this node: it is not dialled again");
+        return Next::GiveUp;
+    }
+    if error.is_trouble() {
+        tracing::warn!(target: "tombolo::mesh", server, kind = error.kind(), reason = %error, "no link to a known server");
+    }
+    Next::Wait(None)
+}
+
+async fn dial(hub: &Arc<Hub>, server: &str) -> Result<PeerPublicKey, Failure> {
+    let (tcp, address) = connect(server).await?;
+    tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
+    let mut proven = hub.handshaker.dial(tcp).await?;
+    let peer = proven.peer.peer_key().clone();
+    let failed = |error| Failure {
+        error,
+        peer: Some(peer.clone()),
+    };
+    await_answer(&mut proven.stream).await.map_err(failed)?;
+    let address = format!("{server} ({address})");
+    let guard = hub
+        .registry
+        .admit(&peer, true, &address, hub.unix_ms())
+        .map_err(failed)?;
+    tracing::info!(target: "tombolo::mesh", server, peer_key = %peer, "linked to a known server");
+    hub.deliver(proven, guard, address, true).map_err(failed)?;
+    Ok(peer)
+}
+
+/// Connects to the first address of the name that answers.
+async fn connect(server: &str) -> Result<(TcpStream, SocketAddr), HandshakeError> {
+    let resolved = timeout(CONNECT_TIME, lookup_host(server)).await;
+    let resolved = resolved.map_err(|_| late("resolving the name"))?;
+    let addresses: Vec<SocketAddr> = resolved
+        .map_err(HandshakeError::Resolve)?
+        .take(ADDRESSES_MAX)
+        .collect();
+    let nothing = std::io::Error::other("it has no address");
+    let mut last = HandshakeError::Resolve(nothing);
+    for address in addresses {
+        match timeout(CONNECT_TIME, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok((tcp, address)),
+            Ok(Err(error)) => last = HandshakeError::Connect(error),
+            Err(_) => last = late("connecting"),
+        }
+    }
+    Err(last)
+}
+
+fn late(step: &'static str) -> HandshakeError {
+    HandshakeError::Timeout {
+        step,
+        limit: CONNECT_TIME,
+    }
+}

@@ -1,0 +1,215 @@
+//! Which links are up: one for each peer. Of two that crossed, both sides keep
+//! the one that the smaller key dialled; of two in one direction, the newer.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tombolo_identity::PeerPublicKey;
+
+use crate::link::CloseReason;
+use crate::refusal::HandshakeError;
+use crate::status::LinkStatus;
+use crate::tcp::{CloseSignal, closed};
+
+/// The links of one node.
+pub(crate) struct Registry {
+    own: PeerPublicKey,
+    links_max: usize,
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    up: BTreeMap<PeerPublicKey, Entry>,
+    /// Guards that are alive, replaced links included.
+    held: usize,
+    serial: u64,
+    stopped: bool,
+}
+
+struct Entry {
+    serial: u64,
+    dialled: bool,
+    address: String,
+    since_ms: u64,
+    close: watch::Sender<Option<CloseReason>>,
+}
+
+/// Which of two links to one peer stays.
+#[derive(Debug, PartialEq, Eq)]
+enum Stays {
+    Older,
+    Newer,
+}
+
+/// `smaller` says whether this node's key is the smaller one.
+const fn choose(smaller: bool, older_dialled: bool, newer_dialled: bool) -> Stays {
+    if older_dialled == newer_dialled || newer_dialled == smaller {
+        Stays::Newer
+    } else {
+        Stays::Older
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(own: PeerPublicKey, links_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            own,
+            links_max,
+            state: Mutex::default(),
+            changed: watch::Sender::new(0),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a link in, closing the one that it replaces.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        peer: &PeerPublicKey,
+        dialled: bool,
+        address: &str,
+        now_ms: u64,
+    ) -> Result<LinkGuard, HandshakeError> {
+        let mut state = self.state();
+        self.judge(&state, peer, dialled)?;
+        state.serial += 1;
+        state.held += 1;
+        let serial = state.serial;
+        let (close, signal) = watch::channel(None);
+        let entry = Entry {
+            serial,
+            dialled,
+            address: address.to_owned(),
+            since_ms: now_ms,
+            close,
+        };
+        if let Some(older) = state.up.insert(peer.clone(), entry) {
+            older.close.send_replace(Some(CloseReason::Replaced));
+        }
+        drop(state);
+        Ok(LinkGuard {
+            registry: Arc::clone(self),
+            peer: peer.clone(),
+            serial,
+            signal,
+        })
+    }
+
+    fn judge(
+        &self,
+        state: &State,
+        peer: &PeerPublicKey,
+        dialled: bool,
+    ) -> Result<(), HandshakeError> {
+        if state.stopped {
+            return Err(HandshakeError::Stopped);
+        }
+        match state.up.get(peer) {
+            Some(older) if choose(self.own < *peer, older.dialled, dialled) == Stays::Older => {
+                Err(HandshakeError::Duplicate)
+            }
+            // Replaced links count until their users let go of them.
+            Some(_) if state.held < self.links_max.saturating_mul(2) => Ok(()),
+            None if state.up.len() < self.links_max && state.held < self.links_max * 2 => Ok(()),
+            _ => Err(HandshakeError::Full),
+        }
+    }
+
+    pub(crate) fn has(&self, peer: &PeerPublicKey) -> bool {
+        self.state().up.contains_key(peer)
+    }
+
+    /// Resolves when no link to the peer is up.
+    pub(crate) async fn gone(&self, peer: &PeerPublicKey) {
+        self.until(|state| !state.up.contains_key(peer)).await;
+    }
+
+    /// Resolves when no guard is alive.
+    pub(crate) async fn empty(&self) {
+        self.until(|state| state.held == 0).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&State) -> bool) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.borrow_and_update();
+            let now = is_so(&self.state());
+            // The sender is ours, so waiting does not fail.
+            if now || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Closes every link and lets no other in.
+    pub(crate) fn stop(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        for entry in state.up.values() {
+            entry.close.send_replace(Some(CloseReason::Stopped));
+        }
+    }
+
+    pub(crate) fn status(&self) -> Vec<LinkStatus> {
+        let state = self.state();
+        let up = state.up.iter().map(|(peer, entry)| LinkStatus {
+            peer_key: peer.clone(),
+            dialled: entry.dialled,
+            address: entry.address.clone(),
+            since_ms: entry.since_ms,
+        });
+        up.collect()
+    }
+
+    fn release(&self, peer: &PeerPublicKey, serial: u64) {
+        let mut state = self.state();
+        state.held -= 1;
+        if state
+            .up
+            .get(peer)
+            .is_some_and(|entry| entry.serial == serial)
+        {
+            state.up.remove(peer);
+        }
+        drop(state);
+        self.changed.send_modify(|version| *version += 1);
+    }
+}
+
+/// The place of one link among the links of this node. Dropping it says that
+/// the link has ended: its halves then fail, and a known server is dialled anew.
+pub struct LinkGuard {
+    registry: Arc<Registry>,
+    peer: PeerPublicKey,
+    serial: u64,
+    signal: CloseSignal,
+}
+
+impl LinkGuard {
+    /// Resolves when this node wants the link to end. The link's halves fail at
+    /// the same moment.
+    pub async fn closed(&self) -> CloseReason {
+        closed(&mut self.signal.clone()).await
+    }
+
+    /// To whom the link leads.
+    #[must_use]
+    pub fn peer_key(&self) -> &PeerPublicKey {
+        &self.peer
+    }
+
+    pub(crate) fn signal(&self) -> CloseSignal {
+        self.signal.clone()
+    }
+}
+
+impl Drop for LinkGuard {
+    fn drop(&mut self) {
+        self.registry.release(&self.peer, self.serial);
+    }
+}
