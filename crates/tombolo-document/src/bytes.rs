@@ -39,34 +39,48 @@ pub enum DecodeError {
 
 /// A cursor over borrowed bytes that cannot overrun them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    /// A cursor before the first byte.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    pub(crate) const fn position(&self) -> usize {
+    /// How many bytes were read.
+    #[must_use]
+    pub const fn position(&self) -> usize {
         self.at
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    /// Whether all bytes were read.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }
 
-    pub(crate) fn rest(&self) -> &'a [u8] {
+    /// The bytes that were not read yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    pub(crate) const fn malformed(&self, what: &'static str) -> DecodeError {
+    /// The error for a broken rule at this place.
+    #[must_use]
+    pub const fn malformed(&self, what: &'static str) -> DecodeError {
         DecodeError::Malformed { what, at: self.at }
     }
 
+    /// Reads one byte.
+    ///
+    /// # Errors
+    /// The bytes end here.
     #[inline]
-    pub(crate) fn byte(&mut self, what: &'static str) -> Result<u8, DecodeError> {
+    pub fn byte(&mut self, what: &'static str) -> Result<u8, DecodeError> {
         let byte = *self
             .bytes
             .get(self.at)
@@ -75,8 +89,12 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
+    /// Reads so many bytes.
+    ///
+    /// # Errors
+    /// The bytes end before.
     #[inline]
-    pub(crate) fn take(
+    pub fn take(
         &mut self,
         length: usize,
         what: &'static str,
@@ -90,7 +108,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub(crate) fn array<const N: usize>(
+    /// Reads an array.
+    ///
+    /// # Errors
+    /// The bytes end before.
+    pub fn array<const N: usize>(
         &mut self,
         what: &'static str,
     ) -> Result<[u8; N], DecodeError> {
@@ -99,8 +121,12 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
+    /// Reads a number in its shortest form.
+    ///
+    /// # Errors
+    /// The bytes end before, or the form is longer than it must be.
     #[inline]
-    pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
+    pub fn varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         let first = self.byte(what)?;
         if first < 0x80 {
             return Ok(u64::from(first));
@@ -131,8 +157,11 @@ impl<'a> Reader<'a> {
 
     /// A count of things that take at least one byte each, so that no count
     /// can ask for more memory than the bytes that are there.
+    ///
+    /// # Errors
+    /// The bytes end before, or hold less than so many things.
     #[inline]
-    pub(crate) fn count(&mut self, what: &'static str) -> Result<usize, DecodeError> {
+    pub fn count(&mut self, what: &'static str) -> Result<usize, DecodeError> {
         let count = self.varint(what)?;
         let left = self.bytes.len() - self.at;
         match usize::try_from(count) {
@@ -141,17 +170,30 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads bytes behind their length.
+    ///
+    /// # Errors
+    /// The bytes end before.
     #[inline]
-    pub(crate) fn text(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
+    pub fn blob(&mut self, what: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.count(what)?;
-        let bytes = self.take(length, what)?;
+        self.take(length, what)
+    }
+
+    /// Reads text behind its length.
+    ///
+    /// # Errors
+    /// The bytes end before, or are not UTF-8.
+    #[inline]
+    pub fn text(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
+        let bytes = self.blob(what)?;
         std::str::from_utf8(bytes).map_err(|_| self.malformed(what))
     }
 }
 
 /// Appends a number in its shortest form.
 #[inline]
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+pub fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push((number as u8 & 0x7F) | 0x80);
         number >>= 7;
@@ -159,10 +201,15 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
+/// Appends bytes behind their length.
+pub fn put_blob(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
 /// Appends text behind its length.
-pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_varint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_blob(out, text.as_bytes());
 }
 
 /// Puts the length of everything after `start` in front of it.

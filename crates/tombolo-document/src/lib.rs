@@ -6,7 +6,7 @@
 //! the bytes that this crate reads and writes.
 
 pub mod actor;
-mod bytes;
+pub mod bytes;
 pub mod clock;
 mod decode;
 mod delta;

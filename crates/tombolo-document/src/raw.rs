@@ -232,8 +232,12 @@ fn append_string(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Checks one value from outside in full: canonical form, nesting, text.
-pub(crate) fn check<'a>(
+/// Reads one value from outside and checks it in full: canonical form, nesting,
+/// text. `depth` is how deep it stands already.
+///
+/// # Errors
+/// The first rule of the format that the bytes break.
+pub fn check<'a>(
     reader: &mut Reader<'a>,
     depth: usize,
 ) -> Result<RawValue<'a>, DecodeError> {

@@ -1,0 +1,196 @@
+//! Messages to frames and back: channels, sequence numbers, fragments and
+//! compression.
+
+use bytes::Bytes;
+use tombolo_document::bytes::{Reader, put_varint};
+use zstd::bulk::{Compressor, Decompressor};
+
+use super::WireError;
+use crate::limits::{COMPRESS_FROM_BYTES, FRAGMENT_BYTES, FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
+
+const CHANNEL: u8 = 0x03;
+const MORE: u8 = 0x04;
+const COMPRESSED: u8 = 0x08;
+/// A fast level: documents repeat their field names, which any level finds.
+const LEVEL: i32 = 1;
+const CHANNELS: usize = 3;
+
+/// Which queue a message takes. The first overtakes the second, the second the
+/// third.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// What steers the session.
+    Control = 0,
+    /// Documents.
+    Documents = 1,
+    /// Attachments.
+    Attachments = 2,
+}
+
+/// A message ready to be cut into frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    compressed: bool,
+    bytes: Vec<u8>,
+}
+
+impl Packed {
+    /// A message as it is.
+    #[must_use]
+    pub const fn plain(bytes: Vec<u8>) -> Self {
+        Self {
+            compressed: false,
+            bytes,
+        }
+    }
+
+    /// A message, compressed if that makes it smaller.
+    pub(crate) fn with(compressor: &mut Compressor<'_>, message: Vec<u8>) -> Self {
+        if message.len() < COMPRESS_FROM_BYTES {
+            return Self::plain(message);
+        }
+        match compressor.compress(&message) {
+            Ok(small) if small.len() + 4 < message.len() => {
+                let mut bytes = Vec::with_capacity(small.len() + 4);
+                put_varint(&mut bytes, message.len() as u64);
+                bytes.extend_from_slice(&small);
+                Self {
+                    compressed: true,
+                    bytes,
+                }
+            }
+            _ => Self::plain(message),
+        }
+    }
+
+    /// How many bytes go on the line, headers aside.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is nothing in it, which no message is.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// A compressor for [`Packed::with`].
+pub(crate) fn compressor() -> Compressor<'static> {
+    Compressor::new(LEVEL).expect("invariant: the level is one that the library has")
+}
+
+/// The sending half: numbers the frames of each channel.
+#[derive(Debug, Default)]
+pub struct Framer {
+    next: [u64; CHANNELS],
+}
+
+impl Framer {
+    /// Cuts a message into frames.
+    pub fn frames(&mut self, channel: Channel, message: &Packed, mut send: impl FnMut(Bytes)) {
+        let mut fragments = message.bytes.chunks(FRAGMENT_BYTES).peekable();
+        while let Some(fragment) = fragments.next() {
+            let more = if fragments.peek().is_some() { MORE } else { 0 };
+            let packed = if message.compressed { COMPRESSED } else { 0 };
+            let number = &mut self.next[channel as usize];
+            let mut frame = Vec::with_capacity(fragment.len() + 10);
+            frame.push(channel as u8 | more | packed);
+            put_varint(&mut frame, *number);
+            frame.extend_from_slice(fragment);
+            *number += 1;
+            send(frame.into());
+        }
+    }
+}
+
+/// The receiving half: puts fragments together again.
+pub struct Assembler {
+    lanes: [Lane; CHANNELS],
+    inflater: Decompressor<'static>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    next: u64,
+    partial: Vec<u8>,
+}
+
+impl Default for Assembler {
+    fn default() -> Self {
+        Self {
+            lanes: Default::default(),
+            inflater: Decompressor::new().expect("invariant: a context needs memory alone"),
+        }
+    }
+}
+
+impl Assembler {
+    /// Takes a frame; gives the message that it completes.
+    ///
+    /// # Errors
+    /// The frame breaks the format; the link is of no use then.
+    pub fn take(&mut self, frame: &Bytes) -> Result<Option<(Channel, Bytes)>, WireError> {
+        if frame.len() > FRAME_BYTES_MAX {
+            return Err(too_large("a frame", FRAME_BYTES_MAX));
+        }
+        let mut reader = Reader::new(frame);
+        let header = reader.byte("frame")?;
+        let channel = match header & CHANNEL {
+            0 => Channel::Control,
+            1 => Channel::Documents,
+            2 => Channel::Attachments,
+            _ => return Err(reader.malformed("channel").into()),
+        };
+        if header & !(CHANNEL | MORE | COMPRESSED) != 0 {
+            return Err(reader.malformed("frame header").into());
+        }
+        let found = reader.varint("sequence")?;
+        let lane = &mut self.lanes[channel as usize];
+        if found != lane.next {
+            let expected = lane.next;
+            return Err(WireError::Sequence { expected, found });
+        }
+        lane.next += 1;
+        if lane.partial.len() + reader.rest().len() > MESSAGE_BYTES_MAX {
+            return Err(too_large("a message", MESSAGE_BYTES_MAX));
+        }
+        if header & MORE != 0 {
+            lane.partial.extend_from_slice(reader.rest());
+            return Ok(None);
+        }
+        let message = if lane.partial.is_empty() {
+            frame.slice(reader.position()..)
+        } else {
+            lane.partial.extend_from_slice(reader.rest());
+            std::mem::take(&mut lane.partial).into()
+        };
+        if header & COMPRESSED == 0 {
+            return Ok(Some((channel, message)));
+        }
+        Ok(Some((channel, self.inflate(&message)?)))
+    }
+
+    fn inflate(&mut self, packed: &[u8]) -> Result<Bytes, WireError> {
+        let mut reader = Reader::new(packed);
+        let length = reader.varint("length")?;
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= MESSAGE_BYTES_MAX)
+            .ok_or(too_large("an unpacked message", MESSAGE_BYTES_MAX))?;
+        let inflated = self
+            .inflater
+            .decompress(reader.rest(), length)
+            .map_err(|_| WireError::Compression)?;
+        if inflated.len() == length {
+            Ok(inflated.into())
+        } else {
+            Err(WireError::Compression)
+        }
+    }
+}
+
+const fn too_large(what: &'static str, max: usize) -> WireError {
+    WireError::TooLarge { what, max }
+}

@@ -1,0 +1,46 @@
+//! The bytes of docs/formats/wire.md: frames, messages, batches.
+//!
+//! Nothing here decides anything; it turns bytes into what they say and back.
+
+mod batch;
+mod frame;
+mod message;
+
+pub use batch::{BatchPart, BatchReader, BatchWriter, Flags, Form, Item, Payload};
+pub use frame::{Assembler, Channel, Framer, Packed};
+pub use message::{Hello, Message, Refusal, Scope, Stated, Verdict};
+
+use tombolo_document::bytes::DecodeError;
+
+/// Why bytes of a peer were refused: its fault or the line's, never ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// A message breaks the format.
+    #[error("a message breaks the format: {0}")]
+    Decode(#[from] DecodeError),
+    /// A message of a kind that this version does not know.
+    #[error("message kind {0} is unknown")]
+    Kind(u8),
+    /// A frame is missing or came twice.
+    #[error("frame {found} arrived where frame {expected} belongs")]
+    Sequence {
+        /// The number that belongs there.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+    /// More bytes than a limit allows.
+    #[error("{what} is larger than {max} bytes")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// Compressed bytes that do not become what they announce.
+    #[error("a compressed message does not unpack to its length")]
+    Compression,
+    /// Something that the rules of the session do not allow here.
+    #[error("{0}")]
+    Protocol(&'static str),
+}
