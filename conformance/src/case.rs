@@ -1,6 +1,6 @@
 //! A case as it stands in its file.
 
-use tombolo_document::{Object, Value, json};
+use tombolo::{Object, Value, json};
 
 use crate::failure::Failure;
 

@@ -1,20 +1,15 @@
 //! Compares an answer with what a case expects. Numbers compare by value.
 
-use tombolo_document::{Object, Value, json};
-use tombolo_query::{Outcome, QueryError};
+use tombolo::{Diff, ExecuteError, Object, Response, Value, json};
 
 use crate::case::{list, texts};
 use crate::failure::Failure;
 
-/// What a statement gave.
-#[derive(Debug, Default)]
-pub(crate) struct Answer {
-    pub outcome: Outcome,
-    pub commit_id: Option<u64>,
-}
-
 /// Checks every member of `expect`.
-pub(crate) fn check(expect: &Object, result: Result<Answer, QueryError>) -> Result<(), Failure> {
+pub(crate) fn check(
+    expect: &Object,
+    result: Result<Response, ExecuteError>,
+) -> Result<(), Failure> {
     let wants_error = expect.contains_key("error");
     let answer = match result {
         Err(_) if wants_error => return Ok(()),
@@ -26,22 +21,21 @@ pub(crate) fn check(expect: &Object, result: Result<Answer, QueryError>) -> Resu
         }
         Ok(answer) => answer,
     };
-    let outcome = &answer.outcome;
     if wants_error {
-        return Err(differs("an error", &Value::Array(outcome.items.clone())));
+        return Err(differs("an error", &Value::Array(answer.items.clone())));
     }
     let ordered = expect.get("ordered") != Some(&Value::Bool(false));
     for (key, wanted) in expect {
         match (key.as_str(), wanted) {
-            ("items", Value::Array(items)) => same(items, &outcome.items, ordered)?,
+            ("items", Value::Array(items)) => same(items, &answer.items, ordered)?,
             ("mutated_ids", Value::Array(ids)) => {
-                same(ids, &outcome.mutated_document_ids, false)?;
+                same(ids, &answer.mutated_document_ids, false)?;
             }
-            ("mutated_count", count) => counts(count, outcome.mutated_document_ids.len())?,
-            ("row_count", count) => counts(count, outcome.items.len())?,
-            ("items_have_keys", Value::Array(keys)) => have_keys(keys, &outcome.items)?,
+            ("mutated_count", count) => counts(count, answer.mutated_document_ids.len())?,
+            ("row_count", count) => counts(count, answer.items.len())?,
+            ("items_have_keys", Value::Array(keys)) => have_keys(keys, &answer.items)?,
             ("plan_contains" | "plan_not_contains", _) => {
-                let plan = json::print(&Value::Array(outcome.items.clone()));
+                let plan = json::print(&Value::Array(answer.items.clone()));
                 let contains = key == "plan_contains";
                 for part in texts(expect, key) {
                     if plan.contains(&part) != contains {
@@ -103,4 +97,22 @@ fn have_keys(keys: &[Value], items: &[Value]) -> Result<(), Failure> {
             &Value::Array(items.to_vec()),
         )),
     }
+}
+
+/// Compares the differences between results with those that are wanted.
+pub(crate) fn check_diffs(expect: &Object, diffs: &[Diff]) -> Result<(), Failure> {
+    let found: Vec<Value> = diffs.iter().map(shown).collect();
+    same(list(expect, "diffs"), &found, true)
+}
+
+fn shown(diff: &Diff) -> Value {
+    let place = |place: &usize| Value::from_u64(*place as u64);
+    let places = |places: &[usize]| Value::Array(places.iter().map(place).collect());
+    let moves = diff.moves.iter().map(|(from, to)| places(&[*from, *to]));
+    Value::Object(Object::from([
+        ("insertions".to_owned(), places(&diff.insertions)),
+        ("deletions".to_owned(), places(&diff.deletions)),
+        ("updates".to_owned(), places(&diff.updates)),
+        ("moves".to_owned(), Value::Array(moves.collect())),
+    ]))
 }

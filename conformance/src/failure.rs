@@ -1,6 +1,6 @@
 //! Why a case does not pass.
 
-use tombolo_query::QueryError;
+use tombolo::{ExecuteError, OpenError};
 
 /// Why a case does not pass.
 #[derive(Debug)]
@@ -9,12 +9,14 @@ pub enum Failure {
     Case(String),
     /// The runner has no machinery for this case.
     Unsupported(String),
+    /// A peer could not be made: the fault of the machine.
+    Peer(OpenError),
     /// A statement failed that should not.
     Statement {
         /// Its text.
         statement: String,
         /// Why it failed.
-        error: QueryError,
+        error: ExecuteError,
     },
     /// A statement gave something else than expected.
     Expectation(String),
@@ -25,6 +27,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Case(text) => write!(f, "the case is malformed: {text}"),
             Self::Unsupported(text) => write!(f, "the runner cannot do this: {text}"),
+            Self::Peer(error) => write!(f, "a peer could not be made: {error}"),
             Self::Statement { statement, error } => {
                 write!(f, "{statement}: {error}")
             }

@@ -6,22 +6,21 @@
 mod case;
 mod expectation;
 mod failure;
+mod macros;
 mod mesh;
 mod peer;
-mod store;
 mod world;
 
 pub use case::Case;
 pub use failure::Failure;
 pub use peer::{Call, Peer};
-pub use store::Store;
 
 /// Runs one case from an empty world.
 ///
 /// # Errors
 /// What differs from the expectation, or why the case could not be run.
 pub fn run(case: &Case) -> Result<(), Failure> {
-    let mut world = world::World::default();
+    let mut world = world::World::of(case);
     for step in &case.setup {
         world.step(step)?;
     }

@@ -1,12 +1,15 @@
 //! Links between peers, and the exchange of changes over them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use tombolo_document::{DocumentId, Object, Value, merge};
+use tombolo::{Object, Snapshot, Value};
+use tombolo_document::{DocumentId, IdError, merge};
+use tombolo_query::{Context, Limits, NoSystemRows};
+use tombolo_store::{LogId, StoreError, StoredDocument, Transaction};
 
 use crate::failure::Failure;
-use crate::peer::{Call, Peer};
-use crate::store::is_live;
+use crate::peer::Peer;
 
 /// Rounds of exchange after which a mesh is never quiet.
 const ROUNDS_MAX: usize = 32;
@@ -46,17 +49,14 @@ impl Mesh {
         self.links.clear();
     }
 
-    /// Exchanges changes until nobody learns anything new.
-    pub(crate) fn sync(
-        &self,
-        peers: &mut BTreeMap<String, Peer>,
-        now_ms: u64,
-    ) -> Result<(), Failure> {
+    /// Exchanges changes until nobody learns anything new. The clocks of the
+    /// peers stay where they stand, so that a case orders its writes alone.
+    pub(crate) fn sync(&self, peers: &BTreeMap<String, Peer>) -> Result<(), Failure> {
         for _ in 0..ROUNDS_MAX {
             let mut quiet = true;
             for (left, right) in &self.links {
-                quiet &= !transfer(peers, (left, right), now_ms)?;
-                quiet &= !transfer(peers, (right, left), now_ms)?;
+                quiet &= !transfer(peers, (left, right))?;
+                quiet &= !transfer(peers, (right, left))?;
             }
             if quiet {
                 return Ok(());
@@ -71,69 +71,77 @@ impl Mesh {
 /// One document state on its way.
 struct Parcel {
     collection: String,
-    id: Vec<u8>,
+    id: DocumentId,
     bytes: Vec<u8>,
 }
 
 /// Brings what the receiver wants and lacks; gives whether anything changed.
 fn transfer(
-    peers: &mut BTreeMap<String, Peer>,
+    peers: &BTreeMap<String, Peer>,
     (sender, receiver): (&str, &str),
-    now_ms: u64,
 ) -> Result<bool, Failure> {
     let unknown = |name: &str| Failure::Case(format!("there is no peer {name}"));
     let from = peers.get(sender).ok_or_else(|| unknown(sender))?;
     let to = peers.get(receiver).ok_or_else(|| unknown(receiver))?;
-    let parcels = wanted(from, to, now_ms)?;
-    let to = peers.get_mut(receiver).ok_or_else(|| unknown(receiver))?;
-    let mut changed = false;
-    for parcel in parcels {
-        changed |= receive(to, parcel, now_ms)?;
+    let parcels = wanted(from, to)?;
+    match parcels.is_empty() {
+        true => Ok(false),
+        false => receive(to, parcels, from.database().snapshot().log_id()),
     }
-    Ok(changed)
 }
 
 fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Expectation(error.to_string())
 }
 
-fn wanted(from: &Peer, to: &Peer, now_ms: u64) -> Result<Vec<Parcel>, Failure> {
+/// What one peer holds that another wants and lacks, oldest change first.
+fn wanted(from: &Peer, to: &Peer) -> Result<Vec<Parcel>, Failure> {
+    let (ours, theirs) = (from.database().snapshot(), to.database().snapshot());
     let mut parcels = Vec::new();
-    for (collection, states) in &from.store.collections {
-        if !leaves(from, collection) {
+    for (collection, id) in changed(&ours)? {
+        let bytes = id.as_bytes();
+        let stored = |side: &Snapshot| side.stored(&collection, bytes).map_err(broken);
+        let (Some(state), held) = (stored(&ours)?, stored(&theirs)?) else {
+            continue;
+        };
+        let is_within = |state: &StoredDocument| matches(to, &collection, (&id, state));
+        let known = held.as_ref().map_or(Ok(false), is_within)?;
+        if !leaves(from, &collection) || !(known || is_within(&state)?) {
             continue;
         }
-        let held = to.store.collections.get(collection);
-        for (id, state) in states {
-            let theirs = held.and_then(|held| held.get(id));
-            let matches = matches(to, collection, (id, state), now_ms)?;
-            let known = match theirs {
-                Some(theirs) => self::matches(to, collection, (id, theirs), now_ms)?,
-                None => false,
-            };
-            if !matches && !known {
-                continue;
+        let bytes = match held {
+            None => Some(state.document),
+            Some(held) => {
+                let base = merge::version_vector(&held.document).map_err(broken)?;
+                merge::delta(&state.document, &base).map_err(broken)?
             }
-            let bytes = match theirs {
-                None => Some(state.clone()),
-                Some(theirs) => {
-                    let base = merge::version_vector(theirs).map_err(broken)?;
-                    merge::delta(state, &base).map_err(broken)?
-                }
-            };
-            parcels.extend(bytes.map(|bytes| Parcel {
-                collection: collection.clone(),
-                id: id.clone(),
-                bytes,
-            }));
-        }
+        };
+        parcels.extend(bytes.map(|bytes| Parcel {
+            collection,
+            id,
+            bytes,
+        }));
     }
     Ok(parcels)
 }
 
+/// Every document that a peer stores, tombstones included.
+fn changed(snapshot: &Snapshot) -> Result<Vec<(String, DocumentId)>, Failure> {
+    let mut found = Vec::new();
+    let read = snapshot.changes_after(0, &mut |change| {
+        found.push((change.collection.to_owned(), change.id.to_vec()));
+        ControlFlow::Continue(())
+    });
+    read.map_err(broken)?;
+    let found = found.into_iter();
+    let found = found.map(|(collection, id)| Ok((collection, DocumentId::from_bytes(&id)?)));
+    let found: Result<_, IdError> = found.collect();
+    found.map_err(broken)
+}
+
 /// Whether the sender's sync scopes let a collection go to a small peer.
 fn leaves(from: &Peer, collection: &str) -> bool {
-    let scopes = from.parameters.show("user_collection_sync_scopes");
+    let scopes = from.parameter("user_collection_sync_scopes");
     let scope = scopes.as_object().and_then(|scopes| scopes.get(collection));
     match scope.and_then(Value::as_str) {
         None => true,
@@ -145,24 +153,26 @@ fn leaves(from: &Peer, collection: &str) -> bool {
 fn matches(
     peer: &Peer,
     collection: &str,
-    (id, state): (&[u8], &[u8]),
-    now_ms: u64,
+    (id, state): (&DocumentId, &StoredDocument),
 ) -> Result<bool, Failure> {
-    if !is_live(state).map_err(broken)? {
+    if !state.live {
         return Ok(false);
     }
-    let id = DocumentId::from_bytes(id).map_err(broken)?;
-    let arguments = Object::new();
+    let context = Context {
+        arguments: &Object::new(),
+        parameters: &peer.database().parameters(),
+        now_ms: peer.database().time().unix_ms(),
+        random: &|| [0; 16],
+        limits: Limits::DEFAULT,
+        stop: &|| false,
+        system: &NoSystemRows,
+    };
     for subscription in peer.subscriptions.values() {
-        let call = Call {
-            statement: subscription.text(),
-            arguments: &arguments,
-            now_ms,
+        let is_of_collection = subscription.collection() == Some(collection);
+        let within = is_of_collection && {
+            let within = subscription.matches(id, &state.document, &context);
+            within.map_err(broken)?
         };
-        let within = subscription.collection() == Some(collection)
-            && peer
-                .with_context(call, |context| subscription.matches(&id, state, context))
-                .map_err(broken)?;
         if within {
             return Ok(true);
         }
@@ -170,16 +180,21 @@ fn matches(
     Ok(false)
 }
 
-fn receive(to: &mut Peer, parcel: Parcel, now_ms: u64) -> Result<bool, Failure> {
-    let states = to.store.collections.entry(parcel.collection).or_default();
-    let local = states.get(&parcel.id).map(Vec::as_slice);
-    let merged = merge::merge(local, &parcel.bytes).map_err(broken)?;
-    if let Some(newest) = merge::version_vector(&merged.document)
-        .map_err(broken)?
-        .newest()
-    {
-        to.clock.observe(newest, now_ms).map_err(broken)?;
-    }
-    states.insert(parcel.id, merged.document);
-    Ok(merged.changed)
+/// Unites what arrives with what is there, in one commit.
+fn receive(to: &Peer, parcels: Vec<Parcel>, log: LogId) -> Result<bool, Failure> {
+    let merge = move |transaction: &mut Transaction<'_>| {
+        let mut changed = false;
+        for Parcel {
+            collection,
+            id,
+            bytes,
+        } in &parcels
+        {
+            changed |= transaction.merge(collection, id, bytes, Some(log))?.changed;
+        }
+        Ok::<_, StoreError>(changed)
+    };
+    let store = to.database().store();
+    let (_, changed) = store.write_and_wait(merge).map_err(broken)?;
+    Ok(changed)
 }

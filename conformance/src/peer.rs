@@ -1,32 +1,27 @@
-//! One peer: a store, a clock, system parameters and subscriptions.
+//! One peer of a case: a real database in memory, with a clock and randomness
+//! that the case holds.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tombolo_document::{Actor, Dot, HybridClock, Object, SiteId, Stamp};
-use tombolo_query::{
-    Context, Limits, NoSystemRows, Outcome, Parameters, QueryError, Statement, Subscription,
+use tombolo::engine::MemoryEngine;
+use tombolo::{
+    Database, ExecuteError, Object, Observer, ObserverDriver, OpenError, Options, Response, SiteId,
+    Surroundings, Timekeeper, Value,
 };
+use tombolo_query::Subscription;
 
-use crate::store::{Store, Transaction};
-
-/// Clocks in cases may be far apart.
-const SKEW_LIMIT_MS: u64 = u64::MAX;
+/// The database that all peers of a case belong to.
+const DATABASE: &str = "conformance";
 
 /// One peer of a case.
-#[derive(Debug)]
 pub struct Peer {
-    /// Its documents and indexes.
-    pub store: Store,
-    pub(crate) clock: HybridClock,
-    /// Its system parameters.
-    pub parameters: Parameters,
+    database: Database,
+    clock: Arc<SetClock>,
     pub(crate) subscriptions: BTreeMap<String, Subscription>,
-    /// How many commits it made.
-    pub(crate) commits: u64,
-    site: SiteId,
-    epoch: u32,
-    drawn: Cell<u8>,
+    observations: Vec<Observation>,
 }
 
 /// A statement with its arguments.
@@ -40,97 +35,102 @@ pub struct Call<'c> {
     pub now_ms: u64,
 }
 
-impl Peer {
-    /// An empty peer; the name makes its site.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self {
-            store: Store::default(),
-            clock: HybridClock::new(Stamp::ZERO, SKEW_LIMIT_MS),
-            parameters: Parameters::default(),
-            subscriptions: BTreeMap::new(),
-            commits: 0,
-            site: SiteId::derive("conformance", name.as_bytes()),
-            epoch: Actor::FIRST_EPOCH,
-            drawn: Cell::new(0),
-        }
+/// A clock that stands where the case put it.
+struct SetClock(AtomicU64);
+
+impl Timekeeper for SetClock {
+    fn unix_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
     }
 
-    /// Opens a transaction at `now_ms`.
-    pub(crate) fn begin(&mut self, now_ms: u64) -> Result<Transaction, QueryError> {
-        let stamp = self
-            .clock
-            .tick(now_ms)
-            .map_err(|error| QueryError::Evaluation(error.to_string()))?;
-        Ok(Transaction {
-            store: self.store.clone(),
-            dot: Dot::new(Actor::new(self.site, self.epoch), stamp),
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.unix_ms())
+    }
+}
+
+/// An observed statement and what its observer was given last.
+struct Observation {
+    statement: String,
+    last: Arc<Mutex<Option<Result<Response, ExecuteError>>>>,
+    _observer: Observer,
+}
+
+impl Peer {
+    /// An empty peer; the name makes its site and its randomness.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn open(name: &str) -> Result<Self, OpenError> {
+        let clock = Arc::new(SetClock(AtomicU64::new(0)));
+        let site = SiteId::derive(DATABASE, name.as_bytes());
+        let (name, mut drawn) = (name.to_owned(), 0_u64);
+        let entropy = move || {
+            drawn += 1;
+            SiteId::derive(&name, &drawn.to_be_bytes()).0
+        };
+        let engine = Arc::new(MemoryEngine::new());
+        let mut surroundings = Surroundings::new(engine, clock.clone(), entropy, site);
+        surroundings.observers = ObserverDriver::Caller;
+        let mut options = Options::memory(DATABASE);
+        // Clocks in cases may be far apart.
+        options.skew_limit = Duration::MAX;
+        Ok(Self {
+            database: Database::open_with(options, surroundings)?,
+            clock,
+            subscriptions: BTreeMap::new(),
+            observations: Vec::new(),
         })
     }
 
-    /// Keeps what a transaction wrote. Evicting starts a new epoch, since the
-    /// peer no longer knows what it wrote before.
-    pub(crate) fn commit(&mut self, transaction: Transaction) {
-        if transaction.store.evictions > self.store.evictions {
-            self.epoch += 1;
-        }
-        self.store = transaction.store;
-        self.commits += 1;
+    /// The database, with its clock where it stands.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
-    /// Runs a statement within a transaction.
-    pub(crate) fn run_within(
-        &self,
-        transaction: &mut Transaction,
-        call: Call<'_>,
-    ) -> Result<Outcome, QueryError> {
-        let statement = Statement::parse(call.statement)?;
-        self.with_context(call, |context| statement.execute(transaction, context))
+    /// The database, with its clock moved to `now_ms`.
+    pub(crate) fn at(&self, now_ms: u64) -> &Database {
+        self.clock.0.store(now_ms, Ordering::SeqCst);
+        &self.database
     }
 
-    /// Runs a statement that reads.
-    pub(crate) fn read(&self, call: Call<'_>) -> Result<Outcome, QueryError> {
-        let statement = Statement::parse(call.statement)?;
-        self.with_context(call, |context| statement.read(&self.store, context))
-    }
-
-    /// Runs a statement in a commit of its own; gives the commit's number if it
-    /// wrote.
+    /// Runs a statement in a commit of its own.
     ///
     /// # Errors
     /// Whatever the statement fails with; nothing of it is kept then.
-    pub fn execute(&mut self, call: Call<'_>) -> Result<(Outcome, Option<u64>), QueryError> {
-        if !Statement::parse(call.statement)?.writes() {
-            let outcome = self.read(call)?;
-            if let Some(change) = &outcome.parameter_change {
-                self.parameters.apply(change);
-            }
-            return Ok((outcome, None));
-        }
-        let mut transaction = self.begin(call.now_ms)?;
-        let outcome = self.run_within(&mut transaction, call)?;
-        self.commit(transaction);
-        Ok((outcome, Some(self.commits)))
+    pub fn execute(&self, call: Call<'_>) -> Result<Response, ExecuteError> {
+        let database = self.at(call.now_ms);
+        database.execute(call.statement, call.arguments.clone())
     }
 
-    /// Hands a context to `work`.
-    pub(crate) fn with_context<T>(
-        &self,
-        call: Call<'_>,
-        work: impl FnOnce(&Context<'_>) -> T,
-    ) -> T {
-        let draw = || {
-            self.drawn.set(self.drawn.get().wrapping_add(1));
-            [self.drawn.get(); 16]
+    /// Observes a statement from now on.
+    pub(crate) fn observe(&mut self, call: Call<'_>) -> Result<(), ExecuteError> {
+        let last = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&last);
+        let on_result = move |result| {
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         };
-        work(&Context {
-            arguments: call.arguments,
-            parameters: &self.parameters,
-            now_ms: call.now_ms,
-            random: &draw,
-            limits: Limits::DEFAULT,
-            stop: &|| false,
-            system: &NoSystemRows,
-        })
+        let (statement, arguments) = (call.statement, call.arguments.clone());
+        let database = self.at(call.now_ms);
+        let observer = database.register_observer(statement, arguments, on_result)?;
+        self.observations.push(Observation {
+            statement: statement.to_owned(),
+            last,
+            _observer: observer,
+        });
+        Ok(())
+    }
+
+    /// Takes what the observer of a statement was given last, if anything is
+    /// new to it.
+    pub(crate) fn last_observed(&self, statement: &str) -> Option<Result<Response, ExecuteError>> {
+        let mut observations = self.observations.iter();
+        let observed = observations.find(|observed| observed.statement == statement)?;
+        let mut last = observed.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.take()
+    }
+
+    /// The value of a system parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Value {
+        self.database.parameters().show(name).clone()
     }
 }

@@ -1,13 +1,15 @@
 //! All peers of a case, and the steps that its setup may take.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use tombolo_document::{Object, Value};
-use tombolo_query::{Outcome, QueryError, Statement, Subscription};
+use tombolo::{Diff, Differ, ExecuteError, Object, Response, TransactionError, Value};
+use tombolo_query::Subscription;
 
 use crate::case::{Case, list, required, text, texts};
-use crate::expectation::{Answer, check};
+use crate::expectation::{check, check_diffs};
 use crate::failure::Failure;
+use crate::macros::Macros;
 use crate::mesh::Mesh;
 use crate::peer::{Call, Peer};
 
@@ -19,26 +21,61 @@ const START_MS: u64 = 1_000_000;
 const STEP_MS: u64 = 10;
 
 /// Everything that a case may change.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct World {
+    /// The statement under test, which a phase runs at its end.
+    statement: String,
+    arguments: Object,
     peers: BTreeMap<String, Peer>,
     mesh: Mesh,
-    attachments: BTreeMap<String, Value>,
+    macros: Macros,
     commit_ids: BTreeMap<String, u64>,
     last_commit_id: Option<u64>,
+    differ: Differ,
+    diffs: Vec<Diff>,
     steps: u64,
 }
 
+/// A statement of a transaction, ready to run.
+struct Inner<'s> {
+    step: &'s Object,
+    statement: String,
+    arguments: Object,
+}
+
+/// Why a transaction was not kept.
+enum Ended {
+    AsWanted,
+    Failed(Failure),
+}
+
 impl World {
-    /// Takes one step of a setup.
+    /// The empty world in which a case begins.
+    pub(crate) fn of(case: &Case) -> Self {
+        Self {
+            statement: case.statement.clone(),
+            arguments: case.arguments.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes one step of a setup, and lets the observers see what it did.
     pub(crate) fn step(&mut self, step: &Object) -> Result<(), Failure> {
         self.steps += 1;
+        self.take(step)?;
+        for peer in self.peers.values() {
+            peer.database().poll_observers();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: &Object) -> Result<(), Failure> {
         let names = || texts(step, "peers");
         match text(step, "op") {
             None => self.statement_step(step),
             Some("peers") => {
                 for name in names() {
-                    self.peer(&name);
+                    self.peer(&name)?;
                 }
                 self.mesh.connect(&names());
                 Ok(())
@@ -61,20 +98,17 @@ impl World {
                 self.mesh.disconnect(&names());
                 Ok(())
             }
-            Some("sync") => {
-                let now_ms = self.now_ms(step);
-                self.mesh.sync(&mut self.peers, now_ms)
-            }
+            Some("sync") => self.mesh.sync(&self.peers),
             Some("subscribe") => self.subscribe(step),
             Some("cancel_subscription") => {
                 let name = required(step, "name")?;
-                self.peer(text(step, "peer").unwrap_or(ALONE))
-                    .subscriptions
-                    .remove(&name);
+                self.peer_of(step)?.subscriptions.remove(&name);
                 Ok(())
             }
+            Some("observe") => self.observe(step),
+            Some("phase") => self.phase(step),
             Some("txn") => self.transaction(step),
-            Some("new_attachment") => self.new_attachment(step),
+            Some("new_attachment") => self.macros.new_attachment(step),
             Some("record_commit_id") => {
                 let name = required(step, "name")?;
                 self.commit_ids
@@ -85,11 +119,15 @@ impl World {
         }
     }
 
-    fn peer(&mut self, name: &str) -> &mut Peer {
-        let peers = &mut self.peers;
-        peers
-            .entry(name.to_owned())
-            .or_insert_with(|| Peer::new(name))
+    fn peer(&mut self, name: &str) -> Result<&mut Peer, Failure> {
+        match self.peers.entry(name.to_owned()) {
+            Entry::Occupied(held) => Ok(held.into_mut()),
+            Entry::Vacant(free) => Ok(free.insert(Peer::open(name).map_err(Failure::Peer)?)),
+        }
+    }
+
+    fn peer_of(&mut self, step: &Object) -> Result<&mut Peer, Failure> {
+        self.peer(text(step, "peer").unwrap_or(ALONE))
     }
 
     fn now_ms(&self, step: &Object) -> u64 {
@@ -100,52 +138,21 @@ impl World {
     }
 
     /// The arguments of a step with their macros replaced.
-    fn arguments(&self, arguments: Option<&Value>) -> Object {
-        match arguments.map(|arguments| self.expanded(arguments)) {
-            Some(Value::Object(arguments)) => arguments,
-            _ => Object::new(),
-        }
-    }
-
-    fn expanded(&self, value: &Value) -> Value {
-        match value {
-            Value::Array(items) => {
-                Value::Array(items.iter().map(|item| self.expanded(item)).collect())
-            }
-            Value::Object(members) => {
-                if let Some(name) = text(members, "$attachment") {
-                    return self.attachments.get(name).cloned().unwrap_or_default();
-                }
-                if let (Some(part), Some(Value::Int(times))) =
-                    (text(members, "$repeat"), members.get("times"))
-                {
-                    let times = usize::try_from(*times).unwrap_or(0);
-                    return Value::String(part.repeat(times));
-                }
-                let members = members.iter();
-                Value::Object(
-                    members
-                        .map(|(key, member)| (key.clone(), self.expanded(member)))
-                        .collect(),
-                )
-            }
-            scalar => scalar.clone(),
-        }
+    fn arguments(&self, step: &Object) -> Object {
+        self.macros.arguments(step.get("args"))
     }
 
     fn statement_step(&mut self, step: &Object) -> Result<(), Failure> {
         let statement = required(step, "statement")?;
-        let arguments = self.arguments(step.get("args"));
+        let arguments = self.arguments(step);
         let call = Call {
             statement: &statement,
             arguments: &arguments,
             now_ms: self.now_ms(step),
         };
-        let result = self.peer(text(step, "peer").unwrap_or(ALONE)).execute(call);
-        let result = result.map(|(outcome, commit_id)| {
-            self.last_commit_id = commit_id.or(self.last_commit_id);
-            outcome
-        });
+        let result = self.peer_of(step)?.execute(call);
+        let commit_id = result.as_ref().ok().and_then(|response| response.commit_id);
+        self.last_commit_id = commit_id.or(self.last_commit_id);
         expected(step, &statement, result)
     }
 
@@ -153,59 +160,81 @@ impl World {
         let statement = required(step, "statement")?;
         let unnamed = format!("#{}", self.steps);
         let name = text(step, "name").map_or(unnamed, str::to_owned);
-        let peer = self.peer(text(step, "peer").unwrap_or(ALONE));
-        let restricted = peer.parameters.is_true("dql_restrict_subscriptions");
-        let subscription = Subscription::parse(&statement, restricted)
-            .map_err(|error| Failure::Statement { statement, error })?;
+        let peer = self.peer_of(step)?;
+        let subscription = match subscription(peer, &statement) {
+            Ok(subscription) => subscription,
+            Err(error) => return Err(Failure::Statement { statement, error }),
+        };
         peer.subscriptions.insert(name, subscription);
         Ok(())
     }
 
-    fn transaction(&mut self, step: &Object) -> Result<(), Failure> {
-        let read_only = step.get("read_only") == Some(&Value::Bool(true));
-        let commits = text(step, "end") == Some("commit");
-        let now_ms = self.now_ms(step);
-        let name = text(step, "peer").unwrap_or(ALONE);
-        let mut transaction = match self.peer(name).begin(now_ms) {
-            Ok(transaction) => transaction,
-            Err(error) => return Err(Failure::Expectation(error.to_string())),
+    fn observe(&mut self, step: &Object) -> Result<(), Failure> {
+        let statement = required(step, "statement")?;
+        let arguments = self.arguments(step);
+        let call = Call {
+            statement: &statement,
+            arguments: &arguments,
+            now_ms: self.now_ms(step),
         };
+        let observed = self.peer_of(step)?.observe(call);
+        observed.map_err(|error| Failure::Statement { statement, error })
+    }
+
+    /// Some statements, and the difference that they make to the statement
+    /// under test.
+    fn phase(&mut self, step: &Object) -> Result<(), Failure> {
         for inner in list(step, "statements") {
-            let Value::Object(inner) = inner else {
-                continue;
-            };
-            let statement = required(inner, "statement")?;
-            let arguments = self.arguments(inner.get("args"));
-            let call = Call {
-                statement: &statement,
-                arguments: &arguments,
-                now_ms,
-            };
-            let peer = self.peer(name);
-            let result = match read_only {
-                true => peer.read(call),
-                false => peer.run_within(&mut transaction, call),
-            };
-            expected(inner, &statement, result)?;
+            if let Value::Object(inner) = inner {
+                self.statement_step(inner)?;
+            }
         }
-        if commits && !read_only {
-            self.peer(name).commit(transaction);
-        }
+        let (statement, arguments) = (self.statement.clone(), self.arguments.clone());
+        let call = Call {
+            statement: &statement,
+            arguments: &arguments,
+            now_ms: self.now_ms(step),
+        };
+        let result = self.peer_of(step)?.execute(call);
+        let response = result.map_err(|error| Failure::Statement { statement, error })?;
+        self.diffs.push(self.differ.diff(&response.items));
         Ok(())
     }
 
-    fn new_attachment(&mut self, step: &Object) -> Result<(), Failure> {
-        let name = required(step, "name")?;
-        let bytes = base64_length(&required(step, "bytes_b64")?);
-        let token = Object::from([
-            ("id".to_owned(), Value::from(format!("content of {name}"))),
-            ("len".to_owned(), Value::from_u64(bytes as u64)),
-            (
-                "metadata".to_owned(),
-                step.get("metadata").cloned().unwrap_or_default(),
-            ),
-        ]);
-        self.attachments.insert(name, Value::Object(token));
+    fn transaction(&mut self, step: &Object) -> Result<(), Failure> {
+        let mut inner = Vec::new();
+        for step in list(step, "statements").iter().filter_map(Value::as_object) {
+            inner.push(Inner {
+                step,
+                statement: required(step, "statement")?,
+                arguments: self.arguments(step),
+            });
+        }
+        let commits = text(step, "end") == Some("commit");
+        let now_ms = self.now_ms(step);
+        let database = self.peer_of(step)?.at(now_ms);
+        if step.get("read_only") == Some(&Value::Bool(true)) {
+            let view = database.read_transaction();
+            return run_all(inner, |statement, arguments| {
+                view.execute(statement, &arguments)
+            });
+        }
+        let ended = database.transaction(|transaction| {
+            run_all(inner, |statement, arguments| {
+                transaction.execute(statement, arguments)
+            })
+            .map_err(Ended::Failed)?;
+            match commits {
+                true => Ok(()),
+                false => Err(Ended::AsWanted),
+            }
+        });
+        match ended {
+            Ok(((), commit)) => self.last_commit_id = Some(commit),
+            Err(TransactionError::Work(Ended::AsWanted)) => {}
+            Err(TransactionError::Work(Ended::Failed(failure))) => return Err(failure),
+            Err(other) => return Err(Failure::Expectation(other.to_string())),
+        }
         Ok(())
     }
 
@@ -215,31 +244,31 @@ impl World {
         match case.api.as_str() {
             "execute" => self.check_execution(case),
             "register_subscription" => {
-                let peer = self.peer(ALONE);
-                let restricted = peer.parameters.is_true("dql_restrict_subscriptions");
-                let result = Subscription::parse(&case.statement, restricted);
-                check(&case.expect, result.map(|_| Answer::default()))
+                let result = subscription(self.peer(ALONE)?, &case.statement);
+                check(&case.expect, result.map(|_| Response::default()))
             }
             "register_observer" => {
-                let result =
-                    Statement::parse(&case.statement).and_then(|statement| {
-                        match statement.is_select() {
-                            true => Ok(Answer::default()),
-                            false => Err(QueryError::Evaluation("not observable".to_owned())),
-                        }
-                    });
-                check(&case.expect, result)
+                let call = Call {
+                    statement: &case.statement,
+                    arguments: &case.arguments,
+                    now_ms: START_MS + self.steps * STEP_MS,
+                };
+                let result = self.peer(ALONE)?.observe(call);
+                check(&case.expect, result.map(|()| Response::default()))
             }
+            "observer_last_result" => match self.peer(ALONE)?.last_observed(&case.statement) {
+                Some(result) => check(&case.expect, result),
+                None => Err(Failure::Expectation("no observer was called".to_owned())),
+            },
+            "differ" => check_diffs(&case.expect, &self.diffs),
             "harness" => self.check_harness(&case.statement),
             other => Err(Failure::Unsupported(format!("the interface `{other}`"))),
         }
     }
 
     fn check_execution(&mut self, case: &Case) -> Result<(), Failure> {
-        let arguments = match self.expanded(&Value::Object(case.arguments.clone())) {
-            Value::Object(arguments) => arguments,
-            _ => Object::new(),
-        };
+        let arguments = Value::Object(case.arguments.clone());
+        let arguments = self.macros.arguments(Some(&arguments));
         let call = Call {
             statement: &case.statement,
             arguments: &arguments,
@@ -250,9 +279,8 @@ impl World {
             names.push(ALONE.to_owned());
         }
         for name in names {
-            let result = self.peer(&name).execute(call);
-            let answer = result.map(|(outcome, commit_id)| Answer { outcome, commit_id });
-            check(&case.expect, answer).map_err(|failure| match failure {
+            let result = self.peer(&name)?.execute(call);
+            check(&case.expect, result).map_err(|failure| match failure {
                 Failure::Expectation(text) => {
                     Failure::Expectation(format!("on peer {name}: {text}"))
                 }
@@ -276,16 +304,29 @@ impl World {
     }
 }
 
-/// How many bytes a base64 text stands for.
-fn base64_length(text: &str) -> usize {
-    text.trim_end_matches('=').len() * 3 / 4
+/// Checks a subscription as a peer would that registers it.
+fn subscription(peer: &Peer, statement: &str) -> Result<Subscription, ExecuteError> {
+    let restricted = peer.parameter("dql_restrict_subscriptions") == Value::Bool(true);
+    Ok(Subscription::parse(statement, restricted)?)
+}
+
+/// Runs the statements of a transaction and compares each.
+fn run_all(
+    statements: Vec<Inner<'_>>,
+    mut run: impl FnMut(&str, Object) -> Result<Response, ExecuteError>,
+) -> Result<(), Failure> {
+    for inner in statements {
+        let result = run(&inner.statement, inner.arguments);
+        expected(inner.step, &inner.statement, result)?;
+    }
+    Ok(())
 }
 
 /// Compares the result of a setup statement with what its step says.
 fn expected(
     step: &Object,
     statement: &str,
-    result: Result<Outcome, QueryError>,
+    result: Result<Response, ExecuteError>,
 ) -> Result<(), Failure> {
     let wants_error =
         matches!(step.get("expect_error"), Some(value) if *value != Value::Bool(false));
@@ -296,17 +337,11 @@ fn expected(
             error,
         }),
         Ok(_) if wants_error => Err(Failure::Expectation(format!("{statement} did not fail"))),
-        Ok(outcome) => match step.get("expect_items") {
+        Ok(response) => match step.get("expect_items") {
             None => Ok(()),
             Some(items) => {
                 let expect = Object::from([("items".to_owned(), items.clone())]);
-                check(
-                    &expect,
-                    Ok(Answer {
-                        outcome,
-                        commit_id: None,
-                    }),
-                )
+                check(&expect, Ok(response))
             }
         },
     }

@@ -1,31 +1,31 @@
 //! What holds for every statement: plans tell the truth, limits and the stop
 //! check end a run with their own errors, and a statement can be run again.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::cell::Cell;
 
+use tombolo::{ExecuteError, Object, Parameters, QueryError, Response, Value, json};
 use tombolo_conformance::{Call, Peer};
-use tombolo_document::{Object, Value, json};
-use tombolo_query::{
-    Context, Limit, Limits, NoSystemRows, Outcome, Parameters, QueryError, Statement,
-};
+use tombolo_query::{Context, Limit, Limits, NoSystemRows, Statement};
 
-fn execute(peer: &mut Peer, statement: &str) -> Result<Outcome, QueryError> {
+fn execute(peer: &Peer, statement: &str) -> Result<Response, ExecuteError> {
     let arguments = Object::new();
     let call = Call {
         statement,
         arguments: &arguments,
         now_ms: 1,
     };
-    peer.execute(call).map(|(outcome, _)| outcome)
+    peer.execute(call)
 }
 
 /// `count` documents `{_id: n, n, odd, text}`.
-fn filled(count: usize) -> Result<Peer, QueryError> {
-    let mut peer = Peer::new("A");
+fn filled(count: usize) -> Result<Peer, ExecuteError> {
+    let peer = Peer::open("A").unwrap();
     for n in 0..count {
         let odd = n % 2;
         execute(
-            &mut peer,
+            &peer,
             &format!(
                 "INSERT INTO t DOCUMENTS ({{'_id': {n}, 'n': {n}, 'odd': {odd}, 'text': 'x{n}'}})"
             ),
@@ -52,11 +52,11 @@ fn read_within(
         stop,
         system: &NoSystemRows,
     };
-    let outcome = Statement::parse(statement)?.read(&peer.store, &context)?;
+    let outcome = Statement::parse(statement)?.read(&peer.database().snapshot(), &context)?;
     Ok(outcome.items)
 }
 
-fn plan(peer: &mut Peer, statement: &str) -> Result<String, QueryError> {
+fn plan(peer: &Peer, statement: &str) -> Result<String, ExecuteError> {
     let outcome = execute(peer, &format!("EXPLAIN {statement}"))?;
     Ok(json::print(&Value::Array(outcome.items)))
 }
@@ -120,10 +120,10 @@ const PLANS: &[(&str, &str)] = &[
 
 #[test]
 fn a_plan_names_the_operators_that_run() {
-    let mut peer = filled(4).unwrap();
-    execute(&mut peer, "CREATE INDEX ix ON t (odd, n DESC)").unwrap();
+    let peer = filled(4).unwrap();
+    execute(&peer, "CREATE INDEX ix ON t (odd, n DESC)").unwrap();
     for (statement, operators) in PLANS {
-        let plan = plan(&mut peer, statement).unwrap();
+        let plan = plan(&peer, statement).unwrap();
         let mut found: Vec<&str> = plan
             .split("\"#operator\":\"")
             .skip(1)
@@ -139,9 +139,9 @@ fn a_plan_names_the_operators_that_run() {
 
 #[test]
 fn a_plan_shows_the_spans_of_its_index() {
-    let mut peer = filled(1).unwrap();
-    execute(&mut peer, "CREATE INDEX ix ON t (odd, n DESC)").unwrap();
-    let plan = plan(&mut peer, "SELECT * FROM t WHERE odd = 1 AND n IN [3, 5]").unwrap();
+    let peer = filled(1).unwrap();
+    execute(&peer, "CREATE INDEX ix ON t (odd, n DESC)").unwrap();
+    let plan = plan(&peer, "SELECT * FROM t WHERE odd = 1 AND n IN [3, 5]").unwrap();
     assert!(
         plan.contains(
             r#""spans":[{"high":["1","5"],"low":["1","5"]},{"high":["1","3"],"low":["1","3"]}]"#
@@ -215,9 +215,9 @@ fn a_small_limit_sorts_within_a_small_budget() {
 
 #[test]
 fn a_sorted_mutation_with_a_limit_picks_the_first() {
-    let mut peer = filled(700).unwrap();
+    let peer = filled(700).unwrap();
     let delete = "DELETE FROM t ORDER BY n DESC LIMIT 3 OFFSET 1";
-    let ids = execute(&mut peer, delete).unwrap().mutated_document_ids;
+    let ids = execute(&peer, delete).unwrap().mutated_document_ids;
     assert_eq!(ids, [698, 697, 696].map(Value::Int));
 }
 
@@ -269,7 +269,10 @@ fn a_statement_runs_again_with_other_arguments() {
             stop: &|| false,
             system: &NoSystemRows,
         };
-        let items = statement.read(&peer.store, &context).unwrap().items;
+        let items = statement
+            .read(&peer.database().snapshot(), &context)
+            .unwrap()
+            .items;
         assert_eq!(
             items,
             [Value::Object(Object::from([(
@@ -282,8 +285,8 @@ fn a_statement_runs_again_with_other_arguments() {
 
 #[test]
 fn a_missing_argument_is_named() {
-    let mut peer = filled(1).unwrap();
-    let error = execute(&mut peer, "SELECT * FROM t WHERE n = :wanted").unwrap_err();
+    let peer = filled(1).unwrap();
+    let error = execute(&peer, "SELECT * FROM t WHERE n = :wanted").unwrap_err();
     assert_eq!(
         error.to_string(),
         "Parameter wanted was not provided: pass it in the arguments"
@@ -292,17 +295,13 @@ fn a_missing_argument_is_named() {
 
 #[test]
 fn a_statement_that_fails_midway_writes_nothing() {
-    let mut peer = filled(3).unwrap();
-    let error = execute(
-        &mut peer,
-        "UPDATE t APPLY hits INCREMENT BY missingif(n, 2)",
-    )
-    .unwrap_err();
+    let peer = filled(3).unwrap();
+    let error = execute(&peer, "UPDATE t APPLY hits INCREMENT BY missingif(n, 2)").unwrap_err();
     assert!(
         error.to_string().contains("to be an integer value"),
         "{error}"
     );
-    let left = execute(&mut peer, "SELECT _id FROM t WHERE hits IS NOT MISSING").unwrap();
+    let left = execute(&peer, "SELECT _id FROM t WHERE hits IS NOT MISSING").unwrap();
     assert_eq!(left.items, []);
 }
 
@@ -321,16 +320,16 @@ fn a_reader_refuses_to_write() {
 }
 
 /// Writes a document with a text of `length` bytes into an empty peer.
-fn insert_within(length: usize, hard_limit: usize) -> Result<Outcome, QueryError> {
-    let mut peer = Peer::new("A");
+fn insert_within(length: usize, hard_limit: usize) -> Result<Response, ExecuteError> {
+    let peer = Peer::open("A").unwrap();
     execute(
-        &mut peer,
+        &peer,
         "ALTER SYSTEM SET document_size_soft_limit_bytes = 100",
     )?;
     let hard = format!("ALTER SYSTEM SET document_size_hard_limit_bytes = {hard_limit}");
-    execute(&mut peer, &hard)?;
+    execute(&peer, &hard)?;
     let insert = format!("INSERT INTO t DOCUMENTS ({{'_id': 1, 's': repeat('a', {length})}})");
-    execute(&mut peer, &insert)
+    execute(&peer, &insert)
 }
 
 #[test]
@@ -355,7 +354,7 @@ fn a_document_is_written_at_the_size_limit_and_refused_above() {
 
 #[test]
 fn the_deepest_expressions_are_evaluated_on_a_small_stack() {
-    let peer = Peer::new("A");
+    let peer = Peer::open("A").unwrap();
     for (open, inside, close) in [
         ("[", "1", "]"),
         ("(1 + ", "1", ")"),
@@ -384,7 +383,7 @@ fn the_deepest_expressions_are_evaluated_on_a_small_stack() {
 
 #[test]
 fn nested_ranges_cannot_double_a_value_for_ever() {
-    let peer = Peer::new("A");
+    let peer = Peer::open("A").unwrap();
     let levels = 50;
     let open: String = (0..levels)
         .map(|level| format!("ANY v{} IN [[v{level}, v{level}]] SATISFIES ", level + 1))
