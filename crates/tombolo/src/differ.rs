@@ -262,15 +262,15 @@ mod tests {
         let stays = |at: &usize| !diff.deletions.contains(at) && !moved.contains(at);
         let mut staying = (0..old.len()).filter(stays).map(|at| old[at].clone());
         let mut list = Vec::new();
-        for at in 0..new.len() {
+        for (at, arrived) in new.iter().enumerate() {
             let from = diff.moves.iter().find(|(_, to)| *to == at);
             let row = match from {
                 Some((from, _)) => Some(old[*from].clone()),
-                None if diff.insertions.contains(&at) => Some(new[at].clone()),
+                None if diff.insertions.contains(&at) => Some(arrived.clone()),
                 None => staying.next(),
             };
             match diff.updates.contains(&at) {
-                true => list.push(new[at].clone()),
+                true => list.push(arrived.clone()),
                 false => list.extend(row),
             }
         }

@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
+mod simulated;
 
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -22,7 +22,7 @@ type Result = std::result::Result<Response, ExecuteError>;
 
 /// An empty database whose observers run in `Database::poll_observers`.
 fn polled(site: &str) -> Database {
-    let mut surroundings = common::surroundings(Arc::new(MemoryEngine::new()), site, 0);
+    let mut surroundings = simulated::surroundings(Arc::new(MemoryEngine::new()), site, 0);
     surroundings.observers = ObserverDriver::Caller;
     Database::open_with(Options::memory("test"), surroundings).unwrap()
 }

@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
+mod simulated;
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -15,7 +15,7 @@ use tombolo::engine::{Engine, MemoryEngine};
 use tombolo::{Database, Object, OpenError, Options, Value};
 
 fn open(engine: Arc<dyn Engine>, seed: u128) -> Database {
-    let surroundings = common::surroundings(engine, "A", seed);
+    let surroundings = simulated::surroundings(engine, "A", seed);
     Database::open_with(Options::memory("test"), surroundings).unwrap()
 }
 
@@ -59,7 +59,7 @@ fn a_database_goes_on_in_the_engine_that_it_was_given() {
     let found = database.execute("SELECT * FROM a", Object::new()).unwrap();
     assert_eq!(found.items.len(), 1);
     database.close();
-    let surroundings = common::surroundings(engine, "A", 3);
+    let surroundings = simulated::surroundings(engine, "A", 3);
     let refused = Database::open_with(Options::memory("other"), surroundings);
     assert!(matches!(refused, Err(OpenError::Store(_))));
 }
