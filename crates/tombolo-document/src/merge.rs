@@ -98,6 +98,17 @@ pub fn version_vector(document: &[u8]) -> Result<VersionVector, DecodeError> {
     Ok(take_head(&mut Reader::new(document), None)?.vector)
 }
 
+/// As [`version_vector`], of a delta whose actors are numbers.
+///
+/// # Errors
+/// The head is damaged, or names a number that `resolve` does not know.
+pub fn version_vector_interned(
+    delta: &[u8],
+    resolve: &dyn Fn(u64) -> Option<Actor>,
+) -> Result<VersionVector, DecodeError> {
+    Ok(take_head(&mut Reader::new(delta), Some(resolve))?.vector)
+}
+
 /// Checks that bytes from outside are the canonical ones of some document.
 ///
 /// [`merge`] needs no such check: it writes canonical bytes whatever came in.

@@ -119,6 +119,35 @@ pub(crate) fn scan_live(
     outcome
 }
 
+/// Visits the documents of a collection with ids after `after`, in the order of their ids,
+/// tombstones included.
+pub(crate) fn scan_stored(
+    reads: &dyn Reads,
+    collection: &str,
+    after: Option<&[u8]>,
+    visit: &mut dyn FnMut(&[u8], bool, &[u8]) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let Some(collection) = reads.catalog().collection(collection) else {
+        return Ok(());
+    };
+    let mut range = layout::collection_range(collection.number);
+    if let Some(after) = after {
+        range.start = layout::document_key(collection.number, after);
+    }
+    let mut outcome = Ok(());
+    reads.scan_bytes(
+        Keyspace::Documents,
+        &range,
+        Direction::Forward,
+        &mut |key, value| match (layout::id_of(key), DocumentRecord::read(value)) {
+            (id, _) if Some(id) == after => ControlFlow::Continue(()),
+            (id, Ok(record)) => visit(id, record.live, record.document),
+            (_, Err(error)) => stop(&mut outcome, error),
+        },
+    )?;
+    outcome
+}
+
 pub(crate) fn scan_index(
     reads: &dyn Reads,
     wanted: &IndexDefinition,

@@ -88,6 +88,20 @@ impl Snapshot {
         reads::stored_document(self, collection, id)
     }
 
+    /// Visits the documents of a collection with ids after `after`, in the order of their ids: the
+    /// id, whether it is live (a tombstone is not), and the canonical bytes.
+    ///
+    /// # Errors
+    /// The engine failed, or a record is damaged.
+    pub fn scan_stored(
+        &self,
+        collection: &str,
+        after: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], bool, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        reads::scan_stored(self, collection, after, visit)
+    }
+
     /// Visits the newest change of each document that changed after `commit`, in commit order.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use crate::{
     evicted, indexing,
     layout::{self, CHANGE_RECORD, DocumentRecord},
     overlay::Overlay,
-    reads::{self, Reads, serve_queries},
+    reads::{Reads, serve_queries},
+    receive::Incoming,
     sidecar::Sidecar,
     state::{LogId, State},
 };
@@ -36,7 +37,7 @@ pub struct Transaction<'w> {
     pub(crate) desk: Desk<'w>,
     dot: Dot,
     commit: u64,
-    now_ms: u64,
+    pub(crate) now_ms: u64,
     renewed_log: bool,
     /// The document that was looked at last: most are written next.
     seen: RefCell<Option<Before>>,
@@ -71,6 +72,11 @@ impl<'w> Transaction<'w> {
         self.commit
     }
 
+    /// The unix milliseconds at which the transaction began.
+    pub const fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// Unites a document or delta from a peer with the local state. `log` is the remote log that
     /// it came from, so that it is not sent back there.
     ///
@@ -84,20 +90,15 @@ impl<'w> Transaction<'w> {
         incoming: &[u8],
         log: Option<LogId>,
     ) -> Result<Merged, StoreError> {
-        let vector = merge::version_vector(incoming)
-            .map_err(|error| StoreError::Merge(merge::MergeError::Remote(error)))?;
-        if let Some(newest) = vector.newest() {
-            self.desk.clock.observe(newest, self.now_ms)?;
-        }
-        let found = reads::record(self, collection, id.as_bytes())?;
-        let record = found.as_deref().map(DocumentRecord::read).transpose()?;
-        let local = record.map(|record| record.document);
-        let merged = merge::merge(local, incoming).map_err(StoreError::Merge)?;
-        if merged.changed {
-            let origin = self.origin(log)?;
-            self.replace(collection, id, &merged.document, origin)?;
-        }
-        Ok(merged)
+        let received = self.receive(&Incoming {
+            collection,
+            id,
+            delta: incoming,
+            actors: None,
+            log,
+            acknowledged: 0,
+        })?;
+        Ok(received.merged)
     }
 
     /// Puts bytes beside the documents, or removes them.
@@ -203,7 +204,7 @@ impl<'w> Transaction<'w> {
         })
     }
 
-    fn origin(&mut self, log: Option<LogId>) -> Result<Origin, StoreError> {
+    pub(crate) fn origin(&mut self, log: Option<LogId>) -> Result<Origin, StoreError> {
         let Some(log) = log else {
             return Ok(Origin::UNKNOWN);
         };
@@ -220,7 +221,7 @@ impl<'w> Transaction<'w> {
     }
 
     /// The one way in which a document changes: record, change log, indexes and count together.
-    fn replace(
+    pub(crate) fn replace(
         &mut self,
         name: &str,
         id: &DocumentId,

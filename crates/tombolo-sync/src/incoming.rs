@@ -487,7 +487,11 @@ impl Incoming {
         let documents = &applying.apply.documents;
         let mut results = documents.iter().zip(outcomes);
         let mut behind = Vec::new();
-        for (batch, count) in self.batches.drain(..applying.counts.len()).zip(&applying.counts) {
+        for (batch, count) in self
+            .batches
+            .drain(..applying.counts.len())
+            .zip(&applying.counts)
+        {
             self.held_bytes -= batch.bytes;
             let denied = batch.denied.iter();
             let mut refused: Vec<_> = denied
@@ -605,7 +609,8 @@ impl Batch {
         for item in items {
             if !filter.accepts(&item.collection, &item.id) {
                 if matches!(item.payload, Payload::Put(_)) {
-                    self.denied.push((item.collection.to_string(), item.id.clone()));
+                    self.denied
+                        .push((item.collection.to_string(), item.id.clone()));
                 }
                 // It keeps its place, since items are asked for by place.
                 self.items.push(Waiting::nothing(item));

@@ -59,7 +59,9 @@ impl Interests {
             raw::append(&mut bytes, &Value::Object(one.arguments.clone()));
             hasher.update(&bytes);
         }
-        interests.hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        interests
+            .hash
+            .copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         interests.stated = stated;
         (interests, verdicts)
     }
@@ -127,9 +129,8 @@ impl Interests {
     pub fn ids(&self, collection: &str, evaluation: &Evaluation) -> Option<Vec<DocumentId>> {
         let mut ids = Vec::new();
         for statement in self.by_collection.get(collection)? {
-            let named = evaluation.ask(statement, |subscription, context| {
-                subscription.ids(context)
-            });
+            let named =
+                evaluation.ask(statement, |subscription, context| subscription.ids(context));
             ids.extend(named.ok()??);
         }
         ids.sort();

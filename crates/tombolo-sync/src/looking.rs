@@ -87,12 +87,7 @@ impl Looking {
             return Answer::Nothing;
         }
         let name = (&*told.collection, &told.id);
-        let ours = || {
-            stored.live
-                && self
-                    .ours
-                    .matches(name, stored.document, &self.evaluation)
-        };
+        let ours = || stored.live && self.ours.matches(name, stored.document, &self.evaluation);
         match told.form {
             Form::Offer => Answer::Wanted,
             Form::Leave if ours() => Answer::Wanted,

@@ -244,7 +244,10 @@ impl Outgoing {
         let Some(serving) = self.serving_of(generation) else {
             return Ok(());
         };
-        let is_next = serving.flights.front().is_some_and(|next| next.number == number);
+        let is_next = serving
+            .flights
+            .front()
+            .is_some_and(|next| next.number == number);
         let flight = serving.flights.pop_front().filter(|_| is_next);
         let flight = flight.ok_or(WireError::Protocol("Ack names another batch than the next"))?;
         if let Some(commit) = flight.commit {
@@ -363,7 +366,9 @@ impl Outgoing {
             return Ok(());
         };
         serving.writer = Some(read.writer);
-        let found = read.result.map_err(|error| CloseReason::Store(error.into()))?;
+        let found = read
+            .result
+            .map_err(|error| CloseReason::Store(error.into()))?;
         match (errand, found) {
             (_, Found::Begin(begin)) => self.begin(begin, desk),
             (Errand::Batch { number, view }, Found::Batch(sent)) => {

@@ -487,7 +487,9 @@ impl Session {
         }
         let site = SiteId::derive(&self.local.database_id, self.peer.peer_key().as_bytes());
         if hello.actor.site != site {
-            return Err(WireError::Protocol("the site id does not belong to the peer's key").into());
+            return Err(
+                WireError::Protocol("the site id does not belong to the peer's key").into(),
+            );
         }
         let ahead = i64::try_from(hello.now_ms)
             .unwrap_or(i64::MAX)

@@ -28,6 +28,7 @@ mod open;
 mod options;
 mod parts;
 mod peer_key;
+pub mod replication;
 mod response;
 mod statements;
 mod surroundings;

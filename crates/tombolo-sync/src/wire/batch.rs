@@ -170,7 +170,10 @@ impl BatchReader {
     ///
     /// # Errors
     /// A number that was never introduced, or a table that grows too large.
-    pub fn read(&mut self, part: &mut BatchPart) -> Result<(Vec<Item>, Arc<Vec<Actor>>), WireError> {
+    pub fn read(
+        &mut self,
+        part: &mut BatchPart,
+    ) -> Result<(Vec<Item>, Arc<Vec<Actor>>), WireError> {
         if part.flags.fresh_tables {
             *self = Self::default();
         }

@@ -1,0 +1,89 @@
+//! Taking in what a peer sends.
+
+use tombolo_document::{Actor, DocumentId, Merged, VersionVector, merge, merge::MergeError};
+
+use crate::{
+    StoreError, arrival::Origin, layout::DocumentRecord, reads, state::LogId,
+    transaction::Transaction,
+};
+
+/// A document or delta from a peer.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// Its collection.
+    pub collection: &'a str,
+    /// Its id.
+    pub id: &'a DocumentId,
+    /// The bytes.
+    pub delta: &'a [u8],
+    /// The actors, if the bytes name them by number.
+    pub actors: Option<&'a [Actor]>,
+    /// The remote log that it came from, so that it is not sent back there.
+    pub log: Option<LogId>,
+    /// The local commit up to which the peer was believed to have what is here.
+    pub acknowledged: u64,
+}
+
+/// What taking it in did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The merged document.
+    pub merged: Merged,
+    /// Whether the peer lacks something that it was believed to have.
+    pub behind: bool,
+}
+
+impl Transaction<'_> {
+    /// Unites a document or delta from a peer with the local state.
+    ///
+    /// # Errors
+    /// [`StoreError::Merge`] if the bytes are refused, [`StoreError::Clock`] if they hold a stamp
+    /// too far ahead; the document is unchanged then.
+    pub fn receive(&mut self, incoming: &Incoming<'_>) -> Result<Received, StoreError> {
+        let resolve = |number: u64| {
+            let number = usize::try_from(number).ok()?;
+            incoming.actors?.get(number).copied()
+        };
+        let vector = match incoming.actors {
+            Some(_) => merge::version_vector_interned(incoming.delta, &resolve),
+            None => merge::version_vector(incoming.delta),
+        };
+        let vector = vector.map_err(|error| StoreError::Merge(MergeError::Remote(error)))?;
+        if let Some(newest) = vector.newest() {
+            self.desk.clock.observe(newest, self.now_ms)?;
+        }
+        let found = reads::record(self, incoming.collection, incoming.id.as_bytes())?;
+        let record = found.as_deref().map(DocumentRecord::read).transpose()?;
+        let local = record.as_ref().map(|record| record.document);
+        let merged = match incoming.actors {
+            Some(_) => merge::merge_interned(local, incoming.delta, &resolve),
+            None => merge::merge(local, incoming.delta),
+        };
+        let merged = merged.map_err(StoreError::Merge)?;
+        let from = match incoming.log {
+            Some(log) => self.desk.state.catalog.origin(log),
+            None => None,
+        };
+        let behind = match &record {
+            Some(record) => is_behind(&vector, record, incoming.acknowledged, from)?,
+            None => false,
+        };
+        if merged.changed {
+            let origin = self.origin(incoming.log)?;
+            self.replace(incoming.collection, incoming.id, &merged.document, origin)?;
+        }
+        Ok(Received { merged, behind })
+    }
+}
+
+/// Whether a peer that sends this vector lacks what it was believed to have: what had arrived
+/// here by the commit that it acknowledged, or came from its own log.
+fn is_behind(
+    vector: &VersionVector,
+    record: &DocumentRecord<'_>,
+    acknowledged: u64,
+    from: Option<Origin>,
+) -> Result<bool, StoreError> {
+    let arrivals = record.arrivals(&record.vector()?)?;
+    Ok(!vector.dominates(&arrivals.covered_by(acknowledged, from)))
+}

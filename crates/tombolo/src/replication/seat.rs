@@ -1,0 +1,173 @@
+//! A session that is driven by hand: all work on the store is done at once, and
+//! only what concerns the link comes out. Nothing runs by itself.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tombolo_identity::VerifiedPeer;
+use tombolo_store::StoreError;
+use tombolo_sync::wire::{Channel, Hello};
+use tombolo_sync::{
+    Action, CloseReason, Event, Interests, Local, Notice, Now, Session, Status, WhichView,
+};
+
+use super::host::Host;
+use super::view::StoreView;
+
+/// What a session wants of the world outside of its store.
+#[derive(Debug)]
+pub enum Outward {
+    /// This frame is for the link.
+    Send(Channel, Bytes),
+    /// Call with [`Event::Tick`] at this time.
+    Wake(Duration),
+    /// The peer said who it is.
+    Met(Box<Hello>),
+    /// For the operator.
+    Notice(Notice),
+    /// The link is to be closed.
+    Close(CloseReason),
+}
+
+/// One session with its database.
+pub struct Seat {
+    host: Host,
+    session: Session,
+    views: BTreeMap<u64, StoreView>,
+}
+
+impl Seat {
+    /// Opens a session over a link that just came up.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn open(
+        host: Host,
+        local: Arc<Local>,
+        peer: VerifiedPeer,
+        interests: Arc<Interests>,
+        now: Now,
+    ) -> Result<(Self, Vec<Outward>), StoreError> {
+        let mut actions = Vec::new();
+        let state = (host.standing(), interests, host.parameters());
+        let session = Session::open(local, peer, state, now, &mut actions);
+        let mut seat = Self {
+            host,
+            session,
+            views: BTreeMap::new(),
+        };
+        let outward = seat.perform(actions, now)?;
+        Ok((seat, outward))
+    }
+
+    /// Tells the session what happened, and does what it asks of the store.
+    ///
+    /// # Errors
+    /// The store failed in a way that the session is not told of.
+    pub fn handle(&mut self, event: Event, now: Now) -> Result<Vec<Outward>, StoreError> {
+        let mut actions = Vec::new();
+        self.session.handle(event, now, &mut actions);
+        self.perform(actions, now)
+    }
+
+    /// Tells the session that the store may have changed.
+    ///
+    /// # Errors
+    /// As for [`Seat::handle`].
+    pub fn committed(&mut self, now: Now) -> Result<Vec<Outward>, StoreError> {
+        self.handle(Event::Committed(self.host.standing()), now)
+    }
+
+    /// How far the session is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.session.status()
+    }
+
+    /// The link is gone: remembers what is to be remembered.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn end(mut self) -> Result<(), StoreError> {
+        match self.session.end() {
+            Some(change) => self.host.write_records(vec![change]),
+            None => Ok(()),
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>, now: Now) -> Result<Vec<Outward>, StoreError> {
+        let mut outward = Vec::new();
+        let mut queue = VecDeque::from(actions);
+        while let Some(action) = queue.pop_front() {
+            let event = match action {
+                Action::Send(channel, frame) => {
+                    outward.push(Outward::Send(channel, frame));
+                    continue;
+                }
+                Action::Wake(at) => {
+                    outward.push(Outward::Wake(at));
+                    continue;
+                }
+                Action::Met(hello) => {
+                    outward.push(Outward::Met(hello));
+                    continue;
+                }
+                Action::Notice(notice) => {
+                    outward.push(Outward::Notice(notice));
+                    continue;
+                }
+                Action::Close(reason) => {
+                    outward.push(Outward::Close(reason));
+                    continue;
+                }
+                Action::Release(view) => {
+                    self.views.remove(&view);
+                    continue;
+                }
+                Action::Remember(records) => {
+                    self.host.write_records(records)?;
+                    continue;
+                }
+                Action::RenewIdentity => {
+                    self.host.renew_identity()?;
+                    Event::Committed(self.host.standing())
+                }
+                Action::Read(reading, which) => {
+                    let view = self.view(which);
+                    Event::Read(reading.run(&view))
+                }
+                Action::Look(looking) => Event::Looked(looking.run(&self.host.view())),
+                Action::Recall(recalling) => Event::Recalled(recalling.run(&self.host.view())),
+                Action::Apply(apply) => {
+                    let applied = self.host.apply(apply);
+                    let mut more = Vec::new();
+                    self.session.handle(Event::Applied(applied), now, &mut more);
+                    queue.extend(more);
+                    Event::Committed(self.host.standing())
+                }
+            };
+            let mut more = Vec::new();
+            self.session.handle(event, now, &mut more);
+            queue.extend(more);
+        }
+        Ok(outward)
+    }
+
+    fn view(&mut self, which: WhichView) -> StoreView {
+        match which {
+            WhichView::Newest => self.host.view(),
+            WhichView::Keep(number) => {
+                let view = self.host.view();
+                self.views.insert(number, view.clone());
+                view
+            }
+            // A session asks for views only while it keeps them.
+            WhichView::Kept(number) => {
+                let kept = self.views.get(&number).cloned();
+                kept.unwrap_or_else(|| self.host.view())
+            }
+        }
+    }
+}
