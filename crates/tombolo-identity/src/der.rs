@@ -1,5 +1,6 @@
-//! The outline of a DER file that should be a private key, read far enough to
-//! tell an operator what the file is instead. It never reads the secret itself.
+//! A little DER: the outline of a file that should be a private key, read far
+//! enough to tell an operator what the file is instead, and the one encoding
+//! that a signed certificate has.
 
 /// The tags that private keys are made of.
 const SEQUENCE: u8 = 0x30;
@@ -10,6 +11,11 @@ const OID: u8 = 0x06;
 
 const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+
+/// ECDSA with SHA-256, as an algorithm identifier.
+const ECDSA_SHA256: &[u8] = &[
+    SEQUENCE, 10, OID, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02,
+];
 
 /// Other curves that people have, by object identifier.
 const CURVES: &[(&[u8], &str)] = &[
@@ -79,6 +85,29 @@ impl Outline {
             None => Some(Self::OtherCurve("of explicit parameters")),
         }
     }
+}
+
+/// The certificate around what was signed, which leaves a decoder no choice.
+pub(crate) fn certificate(signed: &[u8], signature: &[u8]) -> Vec<u8> {
+    let signature = [&[0], signature].concat();
+    let body = [signed, ECDSA_SHA256, &encode(BITS, &signature)].concat();
+    encode(SEQUENCE, &body)
+}
+
+fn encode(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = value.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    let mut encoded = vec![tag];
+    match &length[zeros..] {
+        [] => encoded.push(0),
+        [short @ 0..0x80] => encoded.push(*short),
+        long => {
+            encoded.push(0x80 | long.len() as u8);
+            encoded.extend_from_slice(long);
+        }
+    }
+    encoded.extend_from_slice(value);
+    encoded
 }
 
 fn name_of(oid: &[u8], names: &[(&[u8], &'static str)]) -> &'static str {

@@ -14,6 +14,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
 use crate::database::{self, DatabaseIdError, URI_PREFIX, check_database_id};
+use crate::der;
 use crate::key::{AuthorityKey, PeerPublicKey};
 use crate::rules::Permissions;
 
@@ -214,6 +215,7 @@ pub fn verify_leaf(
     check_size(end_entity, intermediates.len())?;
     let leaf = parse(end_entity)?;
     check_signature(trust, &leaf)?;
+    check_encoding(end_entity, &leaf)?;
     let names = check_extensions(leaf.extensions())?;
     let peer_key = key(&leaf)?;
     check_database(trust, &names)?;
@@ -262,6 +264,14 @@ fn check_signature(trust: &Trust, leaf: &X509Certificate<'_>) -> Result<(), Veri
             .authority
             .signed(leaf.tbs_certificate.as_ref(), &signature.data);
     signed.then_some(()).ok_or(VerifyError::ForeignKey)
+}
+
+/// The parser forgives a little; one leaf has one encoding here.
+fn check_encoding(der: &[u8], leaf: &X509Certificate<'_>) -> Result<(), VerifyError> {
+    let plain = der::certificate(leaf.tbs_certificate.as_ref(), &leaf.signature_value.data);
+    let same = plain == der;
+    same.then_some(())
+        .ok_or(malformed("it is not in the one form that DER allows"))
 }
 
 /// Checks what the leaf may be used for, and gives the names in it.

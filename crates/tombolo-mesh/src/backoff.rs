@@ -31,7 +31,8 @@ impl Backoff {
     pub fn next(&mut self, random: u64) -> Duration {
         let ceiling = self.ceiling();
         self.failures = self.failures.saturating_add(1);
-        let nanos = ceiling.as_nanos() * u128::from(random) / u128::from(u64::MAX);
+        let spread = ceiling.as_nanos().saturating_mul(u128::from(random));
+        let nanos = spread / u128::from(u64::MAX);
         let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         wait.max(BACKOFF_MIN)
     }

@@ -25,6 +25,9 @@ use crate::tcp::TcpLink;
 /// How long [`Mesh::stop`] waits for links to be let go of.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
+/// Links that may wait to be taken; one more is ended at once.
+const LINKS_WAITING_MAX: usize = 1024;
+
 /// Where a node listens, whom it dials, and how much of it.
 #[derive(Debug, Clone)]
 pub struct MeshConfig {
@@ -114,8 +117,7 @@ impl Hub {
             dialled,
             guard,
         };
-        // There is room for every link that may be up; only replaced ones that
-        // nobody takes can fill it.
+        // A place for each link that may be up: it is full only if nobody takes them.
         self.links.try_send(link).map_err(|_| HandshakeError::Full)
     }
 }
@@ -133,6 +135,7 @@ pub struct Mesh {
     addresses: Vec<SocketAddr>,
     incoming: tokio::sync::Mutex<mpsc::Receiver<EstablishedLink>>,
     tasks: Mutex<JoinSet<()>>,
+    changed: watch::Sender<u64>,
     stop: watch::Sender<bool>,
 }
 
@@ -156,12 +159,14 @@ impl Mesh {
         }
         let addresses = listeners.iter().map(|(_, address)| *address).collect();
         let (stop, stopping) = watch::channel(false);
-        let (links, incoming) = mpsc::channel(config.max_links.max(1));
+        let (links, incoming) = mpsc::channel(config.max_links.clamp(1, LINKS_WAITING_MAX));
+        let changed = watch::Sender::new(0);
+        let own = credential.peer_key().clone();
         let hub = Arc::new(Hub {
-            registry: Registry::new(credential.peer_key().clone(), config.max_links),
+            registry: Registry::new(own, config.max_links, changed.clone()),
             handshaker: Handshaker::new(credential, surroundings),
             gate: Gate::new(config.max_handshakes),
-            board: Board::new(&config.known_tcp_servers),
+            board: Board::new(&config.known_tcp_servers, changed.clone()),
             stop: stopping,
             links,
         });
@@ -178,6 +183,7 @@ impl Mesh {
             addresses,
             incoming: tokio::sync::Mutex::new(incoming),
             tasks: Mutex::new(tasks),
+            changed,
             stop,
         })
     }
@@ -214,6 +220,12 @@ impl Mesh {
         self.hub
             .board
             .snapshot(peer_key, self.addresses.clone(), links)
+    }
+
+    /// Notified after each change of what [`Mesh::status`] tells.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// Ends all links, listeners and dialers, and waits until their users have

@@ -54,12 +54,16 @@ const fn choose(smaller: bool, older_dialled: bool, newer_dialled: bool) -> Stay
 }
 
 impl Registry {
-    pub(crate) fn new(own: PeerPublicKey, links_max: usize) -> Arc<Self> {
+    pub(crate) fn new(
+        own: PeerPublicKey,
+        links_max: usize,
+        changed: watch::Sender<u64>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             own,
             links_max,
             state: Mutex::default(),
-            changed: watch::Sender::new(0),
+            changed,
         })
     }
 
@@ -92,6 +96,7 @@ impl Registry {
             older.close.send_replace(Some(CloseReason::Replaced));
         }
         drop(state);
+        self.tell();
         Ok(LinkGuard {
             registry: Arc::clone(self),
             peer: peer.clone(),
@@ -115,7 +120,11 @@ impl Registry {
             }
             // Replaced links count until their users let go of them.
             Some(_) if state.held < self.links_max.saturating_mul(2) => Ok(()),
-            None if state.up.len() < self.links_max && state.held < self.links_max * 2 => Ok(()),
+            None if state.up.len() < self.links_max
+                && state.held < self.links_max.saturating_mul(2) =>
+            {
+                Ok(())
+            }
             _ => Err(HandshakeError::Full),
         }
     }
@@ -177,6 +186,10 @@ impl Registry {
             state.up.remove(peer);
         }
         drop(state);
+        self.tell();
+    }
+
+    fn tell(&self) {
         self.changed.send_modify(|version| *version += 1);
     }
 }

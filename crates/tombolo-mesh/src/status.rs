@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
 use tombolo_identity::PeerPublicKey;
 
 use crate::refusal::HandshakeError;
@@ -93,7 +94,10 @@ pub struct ServerStatus {
 }
 
 /// Where tasks write what a snapshot tells.
-pub(crate) struct Board(Mutex<Notes>);
+pub(crate) struct Board {
+    notes: Mutex<Notes>,
+    changed: watch::Sender<u64>,
+}
 
 struct Notes {
     servers: Vec<ServerStatus>,
@@ -126,55 +130,71 @@ impl LoggedMinute {
 }
 
 impl Board {
-    pub(crate) fn new(servers: &[String]) -> Self {
+    pub(crate) fn new(servers: &[String], changed: watch::Sender<u64>) -> Self {
         let servers = servers.iter().map(|server| ServerStatus {
             server: server.clone(),
             state: DialState::Dialling,
             attempts: 0,
             last_failure: None,
         });
-        Self(Mutex::new(Notes {
+        let notes = Notes {
             servers: servers.collect(),
             accepted: 0,
             turned_away: 0,
             failures: BTreeMap::new(),
             last_inbound_failure: None,
             logged: LoggedMinute::default(),
-        }))
+        };
+        Self {
+            notes: Mutex::new(notes),
+            changed,
+        }
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a note and tells those who wait for one.
+    fn note<T>(&self, make: impl FnOnce(&mut Notes) -> T) -> T {
+        let made = make(&mut self.notes());
+        self.changed.send_modify(|version| *version += 1);
+        made
     }
 
     pub(crate) fn dialling(&self, index: usize) {
-        let server = &mut self.notes().servers[index];
-        server.state = DialState::Dialling;
-        server.attempts += 1;
+        self.note(|notes| {
+            let server = &mut notes.servers[index];
+            server.state = DialState::Dialling;
+            server.attempts += 1;
+        });
     }
 
     pub(crate) fn linked(&self, index: usize, peer: PeerPublicKey) {
-        let server = &mut self.notes().servers[index];
-        server.state = DialState::Linked(peer);
-        server.last_failure = None;
+        self.note(|notes| {
+            let server = &mut notes.servers[index];
+            server.state = DialState::Linked(peer);
+            server.last_failure = None;
+        });
     }
 
     pub(crate) fn state(&self, index: usize, state: DialState) {
-        self.notes().servers[index].state = state;
+        self.note(|notes| notes.servers[index].state = state);
     }
 
     pub(crate) fn dial_failed(&self, index: usize, error: &HandshakeError) {
-        let mut notes = self.notes();
-        *notes.failures.entry(error.kind()).or_default() += 1;
-        notes.servers[index].last_failure = Some(error.to_string());
+        self.note(|notes| {
+            *notes.failures.entry(error.kind()).or_default() += 1;
+            notes.servers[index].last_failure = Some(error.to_string());
+        });
     }
 
     pub(crate) fn accepted(&self) {
-        self.notes().accepted += 1;
+        self.note(|notes| notes.accepted += 1);
     }
 
     pub(crate) fn turned_away(&self) {
-        self.notes().turned_away += 1;
+        self.note(|notes| notes.turned_away += 1);
     }
 
     /// Whether the failure should be logged.
@@ -184,18 +204,19 @@ impl Board {
         error: &HandshakeError,
         at_ms: u64,
     ) -> bool {
-        let mut notes = self.notes();
-        *notes.failures.entry(error.kind()).or_default() += 1;
-        if !error.is_trouble() {
-            return false;
-        }
-        let reason = error.to_string();
-        notes.last_inbound_failure = Some(InboundFailure {
-            address,
-            reason,
-            at_ms,
-        });
-        notes.logged.allows(at_ms)
+        self.note(|notes| {
+            *notes.failures.entry(error.kind()).or_default() += 1;
+            if !error.is_trouble() {
+                return false;
+            }
+            let reason = error.to_string();
+            notes.last_inbound_failure = Some(InboundFailure {
+                address,
+                reason,
+                at_ms,
+            });
+            notes.logged.allows(at_ms)
+        })
     }
 
     pub(crate) fn snapshot(
@@ -225,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_strangers_does_not_flood_the_log() {
-        let board = Board::new(&[]);
+        let board = Board::new(&[], watch::Sender::new(0));
         let address = SocketAddr::from(([192, 0, 2, 1], 1));
         let fail = |at_ms| board.accept_failed(address, &HandshakeError::NotTls, at_ms);
         let logged = (0..1000).filter(|_| fail(5)).count();
