@@ -208,8 +208,18 @@ impl Executor {
         arguments: &Object,
         until: Option<Duration>,
     ) -> Result<Outcome, ExecuteError> {
-        let run = |context: &Context<'_>| statement.0.read(source, context);
-        self.run(arguments, until, run)
+        self.read_unless(statement, source, arguments, &|| self.is_over(until))
+    }
+
+    /// As [`Executor::read`], until `stop` says so.
+    pub(crate) fn read_unless(
+        &self,
+        statement: &Prepared,
+        source: &dyn Source,
+        arguments: &Object,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Outcome, ExecuteError> {
+        self.run(arguments, stop, |context| statement.0.read(source, context))
     }
 
     pub(crate) fn write(
@@ -219,8 +229,9 @@ impl Executor {
         arguments: &Object,
         until: Option<Duration>,
     ) -> Result<Outcome, ExecuteError> {
-        let run = |context: &Context<'_>| statement.0.execute(target, context);
-        self.run(arguments, until, run)
+        self.run(arguments, &|| self.is_over(until), |context| {
+            statement.0.execute(target, context)
+        })
     }
 
     /// What of a statement can be done before its transaction.
@@ -230,7 +241,8 @@ impl Executor {
         arguments: &Object,
         until: Option<Duration>,
     ) -> Result<Option<Drafted>, ExecuteError> {
-        self.with_context(arguments, until, |context| statement.0.draft(context))
+        let stop = || self.is_over(until);
+        self.with_context(arguments, &stop, |context| statement.0.draft(context))
     }
 
     /// The rest of a drafted statement; `None` if it is to be written as a whole.
@@ -253,10 +265,10 @@ impl Executor {
     fn run(
         &self,
         arguments: &Object,
-        until: Option<Duration>,
+        stop: &dyn Fn() -> bool,
         run: impl FnOnce(&Context<'_>) -> Result<Outcome, QueryError>,
     ) -> Result<Outcome, ExecuteError> {
-        let outcome = self.with_context(arguments, until, run)?;
+        let outcome = self.with_context(arguments, stop, run)?;
         if let Some(change) = &outcome.parameter_change {
             let mut held = self
                 .parameters
@@ -270,7 +282,7 @@ impl Executor {
     fn with_context<T>(
         &self,
         arguments: &Object,
-        until: Option<Duration>,
+        stop: &dyn Fn() -> bool,
         work: impl FnOnce(&Context<'_>) -> Result<T, QueryError>,
     ) -> Result<T, ExecuteError> {
         let parameters = self.parameters();
@@ -281,7 +293,7 @@ impl Executor {
             now_ms: self.time.unix_ms(),
             random: &|| ids.next(),
             limits: Limits::DEFAULT,
-            stop: &|| self.is_over(until),
+            stop,
             system: &NoSystemRows,
         })?)
     }

@@ -19,7 +19,8 @@ impl Database {
     }
 
     /// The store below the statements. What is written there directly passes
-    /// no check of the query language.
+    /// no check of the query language. Whoever keeps a clone keeps the directory
+    /// held after the database is closed.
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {
         &self.store

@@ -11,11 +11,12 @@ mod simulated;
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tombolo::engine::MemoryEngine;
 use tombolo::{
     Database, ExecuteError, OBSERVERS_MAX, Object, Observer, ObserverDriver, Options, QueryError,
-    Response, Value, json,
+    Response, Timekeeper, Value, json,
 };
 
 type Result = std::result::Result<Response, ExecuteError>;
@@ -260,6 +261,26 @@ fn what_cannot_be_observed_is_refused_and_not_called() {
 }
 
 #[test]
+fn a_statement_that_fails_later_tells_and_recovers() {
+    let database = polled("A");
+    let (told, heard) = sync_channel(8);
+    let statement = "SELECT repeat(s, 1000000000) AS s FROM a";
+    let _observer = database.register_observer(statement, Object::new(), move |result| {
+        told.send(result).unwrap();
+    });
+    run(&database, "INSERT INTO a DOCUMENTS ({'_id': 1, 's': 'x'})");
+    assert_eq!(database.poll_observers(), 1);
+    run(&database, "DELETE FROM a");
+    assert_eq!(database.poll_observers(), 1);
+    let [first, second, third] = [(); 3].map(|()| heard.try_recv().unwrap());
+    assert_eq!((text(first), text(third)), ("[]".into(), "[]".into()));
+    assert!(matches!(
+        second,
+        Err(ExecuteError::Query(QueryError::Limit(_)))
+    ));
+}
+
+#[test]
 fn there_are_at_most_so_many_and_a_cancelled_one_makes_room() {
     let database = polled("A");
     let register = || database.register_observer("SELECT * FROM a", Object::new(), |_| ());
@@ -325,4 +346,41 @@ fn a_callback_may_hold_the_last_handle_of_the_database() {
     // The thread ends by itself now, and the callback with it.
     assert!(ended.recv().is_err());
     assert!(!observer.is_active());
+}
+
+/// Tells when the thread of the observers begins to run a statement.
+struct ToldClock(std::sync::mpsc::SyncSender<()>);
+
+impl Timekeeper for ToldClock {
+    fn unix_ms(&self) -> u64 {
+        if std::thread::current().name() == Some("tombolo-observers") {
+            let _ = self.0.try_send(());
+        }
+        1_000_000
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn closing_ends_a_statement_that_would_run_for_ever() {
+    let (told, began) = sync_channel(1);
+    let mut surroundings = simulated::surroundings(Arc::new(MemoryEngine::new()), "A", 0);
+    surroundings.time = Arc::new(ToldClock(told));
+    let database = Database::open_with(Options::memory("test"), surroundings).unwrap();
+    let endless = "SELECT COUNT(*) FROM a x JOIN a y USE INDEX '' ON x.n < y.n \
+                   JOIN a z USE INDEX '' ON y.n < z.n";
+    let _observer = database
+        .register_observer(endless, Object::new(), |_| ())
+        .unwrap();
+    let document = |n| Value::Object(Object::from([("n".to_owned(), Value::Int(n))]));
+    let documents = Value::Array((0..5_000).map(document).collect());
+    let arguments = Object::from([("d".to_owned(), documents)]);
+    database
+        .execute("INSERT INTO a DOCUMENTS (:d)", arguments)
+        .unwrap();
+    began.recv().unwrap();
+    database.close();
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use tombolo_document::Object;
+use tombolo_query::QueryError;
 use tombolo_store::{LogId, Snapshot, StoreError};
 
 use crate::database::Executor;
@@ -61,7 +62,7 @@ impl LiveQuery {
             seen: Seen::of(snapshot),
             rows: None,
         };
-        let response = query.run(executor, snapshot)?;
+        let response = query.run(executor, snapshot, &|| false)?;
         query.rows = Some(fingerprint::of_rows(&response.items));
         Ok((query, response))
     }
@@ -91,22 +92,31 @@ impl LiveQuery {
         }
     }
 
-    /// Runs again; `None` if the rows are those given last.
+    /// Runs again; `None` if the rows are those given last, or `stop` said so.
     pub(super) fn again(
         &mut self,
         executor: &Executor,
         snapshot: &Snapshot,
+        stop: &dyn Fn() -> bool,
     ) -> Option<Result<Response, ExecuteError>> {
+        let result = self.run(executor, snapshot, stop);
+        if let Err(ExecuteError::Query(QueryError::Stopped)) = result {
+            return None;
+        }
         self.seen = Seen::of(snapshot);
-        let result = self.run(executor, snapshot);
         let before = self.rows;
         let rows = result.as_ref().ok();
         self.rows = rows.map(|response| fingerprint::of_rows(&response.items));
         (self.rows.is_none() || self.rows != before).then_some(result)
     }
 
-    fn run(&self, executor: &Executor, snapshot: &Snapshot) -> Result<Response, ExecuteError> {
-        let outcome = executor.read(&self.statement, snapshot, &self.arguments, None)?;
+    fn run(
+        &self,
+        executor: &Executor,
+        snapshot: &Snapshot,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Response, ExecuteError> {
+        let outcome = executor.read_unless(&self.statement, snapshot, &self.arguments, stop)?;
         Ok(Response::new(outcome, None))
     }
 }

@@ -111,6 +111,7 @@ impl ObserverShell {
 
 impl Drop for ObserverShell {
     fn drop(&mut self) {
+        self.core.close();
         self.wake.close();
         if let Some(thread) = self.thread.take() {
             // A callback may hold the last handle: the thread cannot wait for itself.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use tombolo_document::Object;
@@ -128,6 +128,7 @@ pub(crate) struct Observers {
     executor: Arc<Executor>,
     entries: Arc<Entries>,
     polling: Mutex<()>,
+    closing: AtomicBool,
 }
 
 impl Observers {
@@ -137,7 +138,17 @@ impl Observers {
             executor,
             entries: Arc::default(),
             polling: Mutex::default(),
+            closing: AtomicBool::new(false),
         }
+    }
+
+    /// Ends the run that is under way, and all that would follow.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Tells whether there is anybody, without waiting.
@@ -209,8 +220,8 @@ impl Observers {
         let Some(mut entry) = self.entries.take(number) else {
             return false;
         };
-        let snapshot = self.store.snapshot();
-        let Some(result) = entry.query.again(&self.executor, &snapshot) else {
+        let (snapshot, stop) = (self.store.snapshot(), || self.is_closing());
+        let Some(result) = entry.query.again(&self.executor, &snapshot, &stop) else {
             self.entries.put(number, entry);
             return false;
         };
