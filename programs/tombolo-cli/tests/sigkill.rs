@@ -68,8 +68,7 @@ type Acknowledged = BTreeMap<String, i64>;
 
 /// One writer: inserts a document, then counts it up, over and over. Every
 /// write sets two fields to the same number, so that a torn one would show.
-fn write(address: &str, writer: u64, round: u64, told: &SyncSender<()>) -> Acknowledged {
-    let mut client = Client::connect(address);
+fn write(mut client: Client, writer: u64, round: u64, told: &SyncSender<()>) -> Acknowledged {
     let mut acknowledged = Acknowledged::new();
     for step in 0_i64.. {
         let id = format!("w{writer}-r{round}-{}", step / 4);
@@ -122,8 +121,9 @@ fn load_and_kill(node: &mut Node, round: u64, kill_after: u64) -> Acknowledged {
     let address = node.address.clone();
     thread::scope(|scope| {
         let start = |writer| {
-            let (address, told) = (&address, told.clone());
-            scope.spawn(move || write(address, writer, round, &told))
+            // Here, so that no writer comes when the node is already killed.
+            let (client, told) = (Client::connect(&address), told.clone());
+            scope.spawn(move || write(client, writer, round, &told))
         };
         let writers: Vec<_> = (0..WRITERS).map(start).collect();
         for _ in 0..kill_after {
