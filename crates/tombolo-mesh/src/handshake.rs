@@ -164,3 +164,6 @@ async fn within<T>(step: impl Future<Output = T>) -> Result<T, HandshakeError> {
             limit,
         })
 }
+
+#[cfg(test)]
+mod tests;

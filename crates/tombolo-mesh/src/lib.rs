@@ -22,6 +22,9 @@ mod status;
 mod tcp;
 mod tls;
 
+#[cfg(test)]
+mod testing;
+
 pub use backoff::{BACKOFF_MAX, Backoff};
 pub use credential::{Credential, CredentialError, Surroundings};
 pub use frame::FRAME_BYTES_MAX;

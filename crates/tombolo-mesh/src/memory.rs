@@ -89,3 +89,42 @@ impl FrameReceiver for MemoryReceiver {
         Box::pin(async { Ok(self.0.recv().await) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FRAME_BYTES_MAX;
+    use crate::testing::verified;
+
+    #[tokio::test]
+    async fn frames_cross_and_each_end_knows_the_other() {
+        let (one, other) = (verified(), verified());
+        let (here, there) = MemoryLink::pair(one.clone(), other.clone());
+        assert_eq!(here.peer().peer_key(), other.peer_key());
+        assert_eq!(there.peer().peer_key(), one.peer_key());
+        let (mut sender, _) = (Box::new(here) as Box<dyn Link>).split();
+        let (_, mut receiver) = (Box::new(there) as Box<dyn Link>).split();
+        let frames = [Bytes::from_static(b"a"), Bytes::from_static(b"b")];
+        sender.send(&frames).await.unwrap();
+        sender.finish().await.unwrap();
+        assert!(matches!(sender.send(&frames).await, Err(LinkError::Ended)));
+        assert_eq!(receiver.receive().await.unwrap(), Some(frames[0].clone()));
+        assert_eq!(receiver.receive().await.unwrap(), Some(frames[1].clone()));
+        assert_eq!(receiver.receive().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_limits_of_a_frame_hold_here_too() {
+        let (here, _there) = MemoryLink::pair(verified(), verified());
+        let (mut sender, _receiver) = (Box::new(here) as Box<dyn Link>).split();
+        let large = [Bytes::from(vec![0; FRAME_BYTES_MAX + 1])];
+        assert!(matches!(
+            sender.send(&large).await,
+            Err(LinkError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            sender.send(&[Bytes::new()]).await,
+            Err(LinkError::Empty)
+        ));
+    }
+}

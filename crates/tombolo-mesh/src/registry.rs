@@ -226,3 +226,94 @@ impl Drop for LinkGuard {
         self.registry.release(&self.peer, self.serial);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{peer_key, public};
+
+    /// Two keys, the smaller one first.
+    fn keys() -> (PeerPublicKey, PeerPublicKey) {
+        let (one, other) = (public(&peer_key()), public(&peer_key()));
+        (one.clone().min(other.clone()), one.max(other))
+    }
+
+    fn registry(own: &PeerPublicKey, links_max: usize) -> Arc<Registry> {
+        Registry::new(own.clone(), links_max, watch::Sender::new(0))
+    }
+
+    fn reason(guard: &LinkGuard) -> Option<CloseReason> {
+        *guard.signal.borrow()
+    }
+
+    #[test]
+    fn both_ends_choose_the_same_of_two_links_that_crossed() {
+        // One end dialled what the other accepted, and their order may differ.
+        for (older_dialled, newer_dialled) in [(true, false), (false, true)] {
+            let smaller = choose(true, older_dialled, newer_dialled);
+            let greater = choose(false, !older_dialled, !newer_dialled);
+            assert_eq!(smaller, greater);
+            let dialled = if smaller == Stays::Newer {
+                newer_dialled
+            } else {
+                older_dialled
+            };
+            assert!(dialled, "the smaller key dialled the one that stays");
+        }
+        for smaller in [true, false] {
+            assert_eq!(choose(smaller, true, true), Stays::Newer);
+            assert_eq!(choose(smaller, false, false), Stays::Newer);
+        }
+    }
+
+    #[test]
+    fn a_newer_link_in_one_direction_replaces_the_older() {
+        let (own, peer) = keys();
+        let registry = registry(&own, 1);
+        let older = registry.admit(&peer, false, "older", 1).unwrap();
+        let newer = registry.admit(&peer, false, "newer", 2).unwrap();
+        assert_eq!(reason(&older), Some(CloseReason::Replaced));
+        assert_eq!(reason(&newer), None);
+        drop(older);
+        assert_eq!(registry.status()[0].address, "newer");
+        drop(newer);
+        assert!(registry.status().is_empty());
+    }
+
+    #[test]
+    fn the_greater_key_gives_way() {
+        let (smaller, greater) = keys();
+        let registry = registry(&smaller, 8);
+        let ours = registry.admit(&greater, true, "", 1).unwrap();
+        let theirs = registry.admit(&greater, false, "", 2);
+        assert!(matches!(theirs, Err(HandshakeError::Duplicate)));
+        assert_eq!(reason(&ours), None);
+    }
+
+    #[test]
+    fn links_are_bounded_and_a_known_peer_may_return() {
+        let (own, peer) = keys();
+        let (other, _) = keys();
+        let registry = registry(&own, 1);
+        let guard = registry.admit(&peer, true, "", 1).unwrap();
+        let full = registry.admit(&other, true, "", 1);
+        assert!(matches!(full, Err(HandshakeError::Full)));
+        let again = registry.admit(&peer, true, "", 1).unwrap();
+        // Replaced links that nobody lets go of are bounded too.
+        let full = registry.admit(&peer, true, "", 1);
+        assert!(matches!(full, Err(HandshakeError::Full)));
+        drop((guard, again));
+        assert!(registry.admit(&other, true, "", 1).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_let_in_after_the_stop() {
+        let (own, peer) = keys();
+        let registry = registry(&own, 8);
+        let guard = registry.admit(&peer, true, "", 1).unwrap();
+        registry.stop();
+        assert_eq!(reason(&guard), Some(CloseReason::Stopped));
+        let late = registry.admit(&peer, true, "", 1);
+        assert!(matches!(late, Err(HandshakeError::Stopped)));
+    }
+}

@@ -236,3 +236,6 @@ async fn within(
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
