@@ -66,6 +66,21 @@ impl Subscription {
         }
     }
 
+    /// An argument that its condition names and `arguments` does not hold.
+    #[must_use]
+    pub fn missing_argument(&self, arguments: &Object) -> Option<String> {
+        let mut missing = None;
+        self.query()?.filter.as_ref()?.walk(&mut |inside| {
+            if let Expr::Parameter(name) = inside
+                && missing.is_none()
+                && !arguments.contains_key(name)
+            {
+                missing = Some(name.clone());
+            }
+        });
+        missing
+    }
+
     /// Whether a live document of its collection, given as canonical bytes,
     /// belongs to it.
     ///

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod check_subscription;
 mod commit_feed;
 mod database;
 mod differ;
@@ -34,6 +35,7 @@ mod statements;
 mod surroundings;
 mod transaction;
 
+pub use check_subscription::check_subscription;
 pub use commit_feed::{COMMIT_LISTENERS_MAX, CommitListener};
 pub use database::Database;
 pub use differ::{Diff, Differ};
@@ -45,6 +47,7 @@ pub use response::Response;
 pub use statements::Prepared;
 pub use surroundings::{ObserverDriver, Surroundings};
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
+pub use tombolo_identity::{SharedKey, SharedKeyError};
 pub use tombolo_query::{OutcomeKind, Parameters, QueryError};
 pub use tombolo_store::{Snapshot, Store, Timekeeper, engine};
 pub use transaction::{ReadTransaction, Transaction};
