@@ -273,6 +273,43 @@ pub enum Notice {
     },
 }
 
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::StatementCut { statement, reason } => {
+                write!(f, "the peer sends nothing for {statement:?}: {reason}")
+            }
+            Self::Refused { documents, reason } => {
+                write!(
+                    f,
+                    "{documents} documents of the peer were not taken: {reason}"
+                )
+            }
+            Self::RefusedByPeer { documents, reason } => {
+                write!(f, "the peer did not take {documents} documents: {reason}")
+            }
+            Self::TooLarge { documents } => {
+                write!(f, "{documents} documents are too large to be sent")
+            }
+            Self::ClockDiffers { milliseconds } => {
+                write!(
+                    f,
+                    "the peer's clock differs by {milliseconds} ms: compare the clocks of both devices"
+                )
+            }
+            Self::Equivocation { documents } => {
+                write!(
+                    f,
+                    "{documents} documents hold a commit that came with two contents: a device was copied, or a peer lies"
+                )
+            }
+            Self::Copied => f.write_str("this store was copied or restored from a backup"),
+            Self::CatchUp { sending: true } => f.write_str("the peer is sent everything"),
+            Self::CatchUp { sending: false } => f.write_str("the peer sends everything"),
+        }
+    }
+}
+
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -21,6 +21,8 @@ use crate::wire::{BatchWriter, Flags, Form, Packed};
 
 /// Documents that one piece of a catch-up looks at, wanted or not.
 const LOOK_MAX: usize = 65_536;
+/// Commits that are read without a thread of their own.
+const SHORT_COMMITS_MAX: u64 = 32;
 /// Bytes at which a batch of the tail is cut even within one commit.
 const TAIL_CUT_BYTES: usize = 2 * TAIL_BYTES_MAX;
 const DIGEST_DOMAIN: &str = "tombolo 2026-11 document digest";
@@ -165,6 +167,16 @@ pub(crate) enum Reached {
 }
 
 impl Reading {
+    /// Whether it is over so soon that it needs no thread of its own: the tail
+    /// of a store whose newest commit is `newest`.
+    #[must_use]
+    pub fn is_short(&self, newest: u64) -> bool {
+        match self.job {
+            Job::Tail { after, .. } => newest.saturating_sub(after) <= SHORT_COMMITS_MAX,
+            _ => false,
+        }
+    }
+
     /// Does the work.
     #[must_use]
     pub fn run(mut self, view: &dyn View) -> Read {

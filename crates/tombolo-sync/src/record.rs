@@ -15,16 +15,21 @@ const VERSION: u8 = 1;
 /// The key of the secret that seals this store's cursors.
 pub const SECRET_KEY: &[u8] = b"k";
 
+/// What the keys of [`cursor_key`] begin with.
+pub const CURSOR_PREFIX: &[u8] = b"c";
+/// What the keys of [`acknowledged_key`] begin with.
+pub const ACKNOWLEDGED_PREFIX: &[u8] = b"o";
+
 /// The key of the record of how far this store is in a peer's log.
 #[must_use]
 pub fn cursor_key(peer: &PeerPublicKey) -> Vec<u8> {
-    [b"c", peer.as_bytes()].concat()
+    [CURSOR_PREFIX, peer.as_bytes()].concat()
 }
 
 /// The key of the record of how far a peer is in this store's log.
 #[must_use]
 pub fn acknowledged_key(peer: &PeerPublicKey) -> Vec<u8> {
-    [b"o", peer.as_bytes()].concat()
+    [ACKNOWLEDGED_PREFIX, peer.as_bytes()].concat()
 }
 
 /// What the keys of a peer's refused documents begin with.

@@ -54,7 +54,7 @@ pub struct Local {
 }
 
 /// How far a session is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     /// The newest own commit that the peer has made durable.
     pub acknowledged: u64,

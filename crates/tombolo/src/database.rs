@@ -3,27 +3,36 @@
 //! Reads run where they are asked, on a snapshot, and never wait for writers.
 //! Writes pass the store's one queue and are durable before they are answered.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tombolo_document::Object;
-use tombolo_query::{
-    Context, Drafted, Limits, NoSystemRows, Outcome, Parameters, QueryError, Source, Target,
-};
+use tombolo_query::{Context, Drafted, Limits, Outcome, Parameters, QueryError, Source, Target};
 use tombolo_store::{Store, Timekeeper};
 
 use crate::commit_feed::CommitFeed;
 use crate::error::{ExecuteError, OpenError, TransactionError};
 use crate::observe::ObserverShell;
+use crate::options::Options;
+use crate::peer_key::PeerKey;
 use crate::response::Response;
 use crate::statements::{Prepared, StatementCache};
 use crate::surroundings::{Entropy, ObserverDriver, RandomIds};
+use crate::sync::{Board, Subscriptions, SyncShell};
 use crate::transaction::{ReadTransaction, Transaction};
 
 /// An open database. Dropping it waits for the writes that were begun.
 pub struct Database {
-    /// First, so that their thread lets go of the store before it closes.
+    /// First, so that its sessions end before what they work on.
+    pub(crate) sync: SyncShell,
+    /// Next, so that their thread lets go of the store before it closes.
     pub(crate) observers: ObserverShell,
+    pub(crate) subscriptions: Arc<Subscriptions>,
+    pub(crate) board: Arc<Board>,
+    /// What the device proves itself with; none in surroundings without a key.
+    pub(crate) peer_key: Option<PeerKey>,
+    pub(crate) options: Options,
     pub(crate) commit_feed: Arc<CommitFeed>,
     pub(crate) store: Arc<Store>,
     pub(crate) engine: Arc<Executor>,
@@ -33,12 +42,14 @@ pub struct Database {
 pub(crate) struct Executor {
     time: Arc<dyn Timekeeper>,
     entropy: Entropy,
-    parameters: RwLock<Arc<Parameters>>,
+    parameters: watch::Sender<Arc<Parameters>>,
     statements: StatementCache,
+    board: Arc<Board>,
 }
 
 impl Database {
     pub(crate) fn assemble(
+        options: Options,
         store: Arc<Store>,
         engine: Arc<Executor>,
         commit_feed: Arc<CommitFeed>,
@@ -46,7 +57,12 @@ impl Database {
     ) -> Result<Self, OpenError> {
         let (observed, executor) = (Arc::clone(&store), Arc::clone(&engine));
         Ok(Self {
+            sync: SyncShell::default(),
             observers: ObserverShell::start(observed, executor, &commit_feed, driver)?,
+            subscriptions: Arc::default(),
+            board: Arc::clone(engine.board()),
+            peer_key: None,
+            options,
             commit_feed,
             store,
             engine,
@@ -170,13 +186,18 @@ impl Database {
 }
 
 impl Executor {
-    pub(crate) fn new(time: Arc<dyn Timekeeper>, entropy: Entropy) -> Self {
+    pub(crate) fn new(time: Arc<dyn Timekeeper>, entropy: Entropy, board: Arc<Board>) -> Self {
         Self {
             time,
             entropy,
-            parameters: RwLock::default(),
+            parameters: watch::Sender::default(),
             statements: StatementCache::default(),
+            board,
         }
+    }
+
+    pub(crate) const fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     pub(crate) fn time(&self) -> &Arc<dyn Timekeeper> {
@@ -188,8 +209,12 @@ impl Executor {
     }
 
     pub(crate) fn parameters(&self) -> Arc<Parameters> {
-        let held = self.parameters.read();
-        Arc::clone(&held.unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.parameters.borrow())
+    }
+
+    /// The system parameters whenever they change.
+    pub(crate) fn watch_parameters(&self) -> watch::Receiver<Arc<Parameters>> {
+        self.parameters.subscribe()
     }
 
     pub(crate) fn prepare(&self, statement: &str) -> Result<Prepared, ExecuteError> {
@@ -270,11 +295,8 @@ impl Executor {
     ) -> Result<Outcome, ExecuteError> {
         let outcome = self.with_context(arguments, stop, run)?;
         if let Some(change) = &outcome.parameter_change {
-            let mut held = self
-                .parameters
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            Arc::make_mut(&mut held).apply(change);
+            self.parameters
+                .send_modify(|held| Arc::make_mut(held).apply(change));
         }
         Ok(outcome)
     }
@@ -294,7 +316,7 @@ impl Executor {
             random: &|| ids.next(),
             limits: Limits::DEFAULT,
             stop,
-            system: &NoSystemRows,
+            system: &*self.board,
         })?)
     }
 }

@@ -18,6 +18,9 @@ pub enum OpenError {
     /// The files hold another database, a newer format or damage.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Whether the directory was copied cannot be told.
+    #[error(transparent)]
+    Place(#[from] crate::place::PlaceError),
     /// The device's key cannot be had.
     #[error(transparent)]
     PeerKey(#[from] PeerKeyError),

@@ -29,10 +29,12 @@ mod open;
 mod options;
 mod parts;
 mod peer_key;
+mod place;
 pub mod replication;
 mod response;
 mod statements;
 mod surroundings;
+mod sync;
 mod transaction;
 
 pub use check_subscription::check_subscription;
@@ -46,8 +48,14 @@ pub use peer_key::PeerKeyError;
 pub use response::Response;
 pub use statements::Prepared;
 pub use surroundings::{ObserverDriver, Surroundings};
+pub use sync::{
+    MAX_LINKS_DEFAULT, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX, Subscription,
+    SyncError, SyncOptions, SyncStatus,
+};
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
-pub use tombolo_identity::{SharedKey, SharedKeyError};
+pub use tombolo_identity::{PeerPublicKey, SharedKey, SharedKeyError};
+pub use tombolo_mesh::presence::PresenceGraph;
+pub use tombolo_mesh::{DialState, MeshError, MeshStatus, ServerStatus};
 pub use tombolo_query::{OutcomeKind, Parameters, QueryError};
 pub use tombolo_store::{Snapshot, Store, Timekeeper, engine};
 pub use transaction::{ReadTransaction, Transaction};

@@ -12,7 +12,9 @@ use crate::database::{Database, Executor};
 use crate::error::OpenError;
 use crate::options::{Options, Storage};
 use crate::peer_key::PeerKey;
+use crate::place;
 use crate::surroundings::{Entropy, Surroundings, SystemTimekeeper, system_entropy};
+use crate::sync::Board;
 
 impl Database {
     /// Opens a database, or makes a new one.
@@ -32,7 +34,13 @@ impl Database {
         let site = SiteId::derive(&options.database_id, key.public());
         let entropy = system_entropy().map_err(|error| OpenError::Entropy(Box::new(error)))?;
         let time = Arc::new(SystemTimekeeper::new());
-        Self::open_with(options, Surroundings::new(engine, time, entropy, site))
+        let mut database =
+            Self::open_with(options, Surroundings::new(engine, time, entropy, site))?;
+        database.peer_key = Some(key);
+        if let Storage::Directory(directory) = &database.options.storage {
+            place::check(directory, &database)?;
+        }
+        Ok(database)
     }
 
     /// Opens a database, or makes a new one, in surroundings that the caller
@@ -56,7 +64,7 @@ impl Database {
         let feed = Arc::new(CommitFeed::default());
         let drawn = entropy.clone();
         let mut settings =
-            StoreSettings::new(options.database_id, site, Arc::clone(&time), move || {
+            StoreSettings::new(&*options.database_id, site, Arc::clone(&time), move || {
                 drawn.draw()
             });
         settings.transaction_limit = options.transaction_limit;
@@ -64,7 +72,8 @@ impl Database {
         let announced = Arc::clone(&feed);
         settings.on_commit = Box::new(move |commits| announced.announce(&commits));
         let store = Arc::new(Store::open(engine, settings)?);
-        let executor = Arc::new(Executor::new(time, entropy));
-        Self::assemble(store, executor, feed, observers)
+        let board = Arc::new(Board::new(Arc::clone(&store)));
+        let executor = Arc::new(Executor::new(time, entropy, board));
+        Self::assemble(options, store, executor, feed, observers)
     }
 }

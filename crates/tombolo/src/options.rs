@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tombolo_document::Object;
 use tombolo_document::clock::DEFAULT_SKEW_LIMIT_MS;
 
 /// Where documents live.
@@ -27,6 +28,10 @@ pub struct Options {
     pub transaction_limit: Duration,
     /// How far ahead of the clock here a peer's write may be stamped.
     pub skew_limit: Duration,
+    /// What other peers see this device named as.
+    pub device_name: String,
+    /// What other peers are told of this device, at most 4,096 bytes as JSON.
+    pub peer_metadata: Object,
 }
 
 impl Options {
@@ -49,6 +54,8 @@ impl Options {
             storage,
             transaction_limit: tombolo_store::DEFAULT_TRANSACTION_LIMIT,
             skew_limit: Duration::from_millis(DEFAULT_SKEW_LIMIT_MS),
+            device_name: "tombolo".to_owned(),
+            peer_metadata: Object::new(),
         }
     }
 }

@@ -7,8 +7,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::pkcs8::Document;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use tombolo_identity::PeerPublicKey;
 
 /// The file in the data directory: PKCS#8 DER, readable by its owner alone.
 const FILE: &str = "peer.key";
@@ -74,6 +76,16 @@ impl PeerKey {
     /// The public half: an uncompressed point.
     pub(crate) fn public(&self) -> &[u8] {
         self.pair.public_key().as_ref()
+    }
+
+    /// Who this device is to others.
+    pub(crate) fn identity(&self) -> Option<PeerPublicKey> {
+        PeerPublicKey::parse(self.public()).ok()
+    }
+
+    /// Both halves in PKCS#8 DER, wiped when dropped.
+    pub(crate) fn to_pkcs8(&self) -> Option<Document> {
+        self.pair.to_pkcs8v1().ok()
     }
 }
 

@@ -91,6 +91,16 @@ pub enum Refusal {
     Size = 3,
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Permission => "the permissions do not allow it",
+            Self::Skew => "they are stamped too far in the future; it is tried again",
+            Self::Size => "they are too large or have too many actors",
+        })
+    }
+}
+
 impl Refusal {
     pub(crate) const fn from_byte(byte: u8) -> Option<Self> {
         match byte {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use tombolo_query::Parameters;
-use tombolo_store::{Sidecar, Store, StoreError, WriteError};
+use tombolo_store::{Sidecar, Store, StoreError, Timekeeper, WriteError};
 use tombolo_sync::record::SECRET_KEY;
 use tombolo_sync::{Applied, Apply, Outcome, RecordChange, Standing};
 
@@ -128,6 +128,30 @@ impl Host {
             .store
             .write_and_wait(move |transaction| write_records(transaction, records.clone()));
         written.map(|_| ()).map_err(flat)
+    }
+
+    /// The clocks.
+    #[must_use]
+    pub fn time(&self) -> &Arc<dyn Timekeeper> {
+        self.executor.time()
+    }
+
+    /// As [`Host::renew_identity`], without waiting; the commit tells.
+    pub(crate) fn queue_renewal(&self) {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(target: "tombolo::sync", %error, "the store could not take a new identity");
+        };
+        let queued = self.store.write(
+            |transaction| transaction.renew_identity(),
+            move |renewed: Result<_, WriteError<StoreError>>| {
+                if let Err(error) = renewed {
+                    failed(&flat(error));
+                }
+            },
+        );
+        if let Err(error) = queued {
+            failed(&error);
+        }
     }
 
     /// Gives the store a new log id and a new actor epoch, and waits.

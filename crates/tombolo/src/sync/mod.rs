@@ -1,0 +1,19 @@
+//! Synchronisation with other peers: what is subscribed to, and the service that
+//! keeps links and drives a session over each.
+//!
+//! The only asynchronous code of the crate; it contains no rule of the product.
+
+mod board;
+mod courier;
+mod driver;
+mod options;
+mod service;
+mod subscriptions;
+
+pub use board::{PeerProgress, SyncStatus};
+pub use options::{MAX_LINKS_DEFAULT, RETRY_INTERVAL_DEFAULT, SyncError, SyncOptions};
+pub use subscriptions::{SUBSCRIPTIONS_MAX, Subscription};
+
+pub(crate) use board::Board;
+pub(crate) use service::SyncShell;
+pub(crate) use subscriptions::Subscriptions;

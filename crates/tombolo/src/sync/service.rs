@@ -1,0 +1,260 @@
+//! The service that keeps links and gives each a session. It has a thread and a
+//! runtime of its own, so that the database can be used without either.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tombolo_identity::{PeerPublicKey, Permissions};
+use tombolo_mesh::presence::{Neighbour, PresenceGraph};
+use tombolo_mesh::{Credential, Mesh, MeshConfig, MeshStatus};
+use tombolo_sync::Local;
+
+use super::board::SyncStatus;
+use super::driver::{Common, drive};
+use super::options::{SyncError, SyncOptions};
+use crate::commit_feed::CommitListener;
+use crate::database::{Database, Executor};
+use crate::replication::Host;
+
+/// Threads that carry frames and read for sessions.
+const WORKERS: usize = 2;
+
+/// The service of a database, if it runs.
+#[derive(Default)]
+pub(crate) struct SyncShell(Mutex<Option<Running>>);
+
+struct Running {
+    mesh: Arc<Mesh>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+    _commits: CommitListener,
+}
+
+/// What a mesh needs from outside, from the database's own surroundings.
+struct Outside(Arc<Executor>);
+
+impl tombolo_mesh::Surroundings for Outside {
+    fn unix_ms(&self) -> u64 {
+        self.0.time().unix_ms()
+    }
+
+    fn random(&self) -> u64 {
+        let drawn = self.0.random_16();
+        drawn[..8]
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+}
+
+impl SyncShell {
+    pub(crate) fn stop(&self) {
+        let running = self.lock().take();
+        drop(running);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mesh(&self) -> Option<Arc<Mesh>> {
+        self.lock()
+            .as_ref()
+            .map(|running| Arc::clone(&running.mesh))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic of a session was logged by the runtime; sync is over anyway.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Database {
+    /// Takes part in the mesh: listens, dials, and exchanges what is subscribed
+    /// to, until [`Database::stop_sync`] or the end of the database.
+    ///
+    /// # Errors
+    /// [`SyncError`]; nothing runs then.
+    pub fn start_sync(&self, options: SyncOptions) -> Result<(), SyncError> {
+        let mut shell = self.sync.lock();
+        if shell.is_some() {
+            return Err(SyncError::AlreadyRunning);
+        }
+        let peer_key = self.peer_key.as_ref().ok_or(SyncError::NoPeerKey)?;
+        let credential = Credential::new(
+            options.shared_key,
+            peer_key.to_pkcs8().ok_or(SyncError::NoPeerKey)?.as_ref(),
+            &self.options.database_id,
+        )?;
+        let (committed, commits) = watch::channel(0);
+        let listener = self.on_commit(move |range| {
+            committed.send_replace(*range.end());
+        })?;
+        let host = Host::new(self);
+        let common = Common {
+            local: Arc::new(self.local(&host)?),
+            host,
+            board: Arc::clone(&self.board),
+            interests: self.subscriptions.watch(),
+            parameters: self.engine.watch_parameters(),
+            commits,
+        };
+        let config = MeshConfig {
+            listen: options.listen,
+            known_tcp_servers: options.known_tcp_servers,
+            retry_interval: options.retry_interval,
+            max_links: options.max_links,
+            ..MeshConfig::default()
+        };
+        let outside = Arc::new(Outside(Arc::clone(&self.engine)));
+        let (stop, stopping) = watch::channel(false);
+        let (started, has_started) = mpsc::sync_channel(1);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("tombolo-sync")
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name("tombolo-sync".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    match Mesh::start(config, credential, outside).await {
+                        Ok(mesh) => {
+                            let mesh = Arc::new(mesh);
+                            // Whoever asked waits for this answer.
+                            let _ = started.try_send(Ok(Arc::clone(&mesh)));
+                            serve(&mesh, common, stopping).await;
+                        }
+                        Err(error) => drop(started.try_send(Err(error))),
+                    }
+                });
+            })?;
+        let mesh = has_started
+            .recv()
+            .map_err(|_| std::io::Error::other("the sync thread ended"))??;
+        *shell = Some(Running {
+            mesh,
+            stop,
+            thread: Some(thread),
+            _commits: listener,
+        });
+        Ok(())
+    }
+
+    /// Ends all links, and waits for it. What was acknowledged stays so.
+    pub fn stop_sync(&self) {
+        self.sync.stop();
+    }
+
+    /// Whether the database takes part in a mesh.
+    #[must_use]
+    pub fn is_sync_active(&self) -> bool {
+        self.sync.lock().is_some()
+    }
+
+    /// Where peers can reach this one, with the ports that were taken.
+    #[must_use]
+    pub fn sync_addresses(&self) -> Vec<SocketAddr> {
+        let mesh = self.sync.mesh();
+        mesh.map_or_else(Vec::new, |mesh| mesh.local_addresses().to_vec())
+    }
+
+    /// Links, dialers and how far each peer is.
+    #[must_use]
+    pub fn sync_status(&self) -> SyncStatus {
+        let mesh: Option<MeshStatus> = self.sync.mesh().map(|mesh| mesh.status());
+        SyncStatus {
+            mesh,
+            peers: self.board.peers(),
+        }
+    }
+
+    /// This peer and those that it is linked with.
+    #[must_use]
+    pub fn presence(&self) -> Option<PresenceGraph> {
+        let peer_key = self.peer_key.as_ref()?.identity()?;
+        Some(self.board.graph(&self.neighbour(peer_key)))
+    }
+
+    fn neighbour(&self, peer_key: PeerPublicKey) -> Neighbour {
+        Neighbour {
+            peer_key,
+            device_name: self.options.device_name.clone(),
+            os: Some(os_name().to_owned()),
+            sdk_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            is_connected_to_server: false,
+            metadata: serde_json::from_slice(&self.metadata()).unwrap_or_default(),
+            identity_metadata: serde_json::Map::new(),
+        }
+    }
+
+    fn metadata(&self) -> Vec<u8> {
+        if self.options.peer_metadata.is_empty() {
+            return Vec::new();
+        }
+        let metadata = tombolo_document::Value::Object(self.options.peer_metadata.clone());
+        tombolo_document::json::print(&metadata).into_bytes()
+    }
+
+    fn local(&self, host: &Host) -> Result<Local, SyncError> {
+        let skew = self.options.skew_limit.as_millis();
+        Ok(Local {
+            database_id: self.options.database_id.clone(),
+            permissions: Permissions::everything(),
+            device_name: self.options.device_name.clone(),
+            os: os_name().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            metadata: self.metadata(),
+            is_server: false,
+            secret: host.secret()?,
+            skew_limit_ms: u64::try_from(skew).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+/// Gives each link a session until sync is stopped.
+async fn serve(mesh: &Mesh, common: Common, mut stopping: watch::Receiver<bool>) {
+    let mut sessions = JoinSet::new();
+    let mut number = 0;
+    loop {
+        tokio::select! {
+            // An error says that the owner is gone, which is a stop too.
+            _ = stopping.wait_for(|stop| *stop) => break,
+            Some(_) = sessions.join_next() => {}
+            link = mesh.next_link() => match link {
+                Some(link) => {
+                    number += 1;
+                    sessions.spawn(drive(link, number, common.clone()));
+                }
+                None => break,
+            },
+        }
+    }
+    tokio::join!(mesh.stop(), async {
+        while sessions.join_next().await.is_some() {}
+    });
+}
+
+/// The operating system under the name that presence has for it.
+const fn os_name() -> &'static str {
+    if cfg!(target_os = "linux") {
+        "Linux"
+    } else if cfg!(target_os = "macos") {
+        "macOS"
+    } else if cfg!(target_os = "windows") {
+        "Windows"
+    } else if cfg!(target_os = "android") {
+        "Android"
+    } else if cfg!(target_os = "ios") {
+        "iOS"
+    } else {
+        "Generic"
+    }
+}
