@@ -22,6 +22,8 @@ pub const RECEIVE_IDLE_MAX: Duration = Duration::from_secs(60);
 /// A peer that takes none of 64 KiB for so long is given up.
 pub const SEND_STALL_MAX: Duration = Duration::from_secs(20);
 
+/// No link lives longer, whatever its certificate says: a year.
+const LINK_TIME_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How much is asked of the network at once, in bytes.
 const READ_BYTES: usize = 16 * 1024;
 /// Frames are joined to writes of about so many bytes.
@@ -61,7 +63,7 @@ impl TcpLink {
             stream,
             peer,
             address,
-            expires: Instant::now() + remains,
+            expires: Instant::now() + remains.min(LINK_TIME_MAX),
             signal,
         }
     }
