@@ -126,10 +126,17 @@ impl<'w> Transaction<'w> {
     /// was copied or rolled back. With it comes a new actor epoch from the next transaction on.
     ///
     /// # Errors
-    /// The engine failed.
+    /// The engine failed, or there were four thousand million epochs.
     pub fn renew_identity(&mut self) -> Result<(), StoreError> {
         self.renew_log();
-        self.desk.state.epoch += 1;
+        // Two copies of one store draw apart, so that they do not become one actor again.
+        let drawn = (self.desk.entropy)();
+        let step = 1 + u32::from(u16::from_be_bytes([drawn[0], drawn[1]]));
+        let epoch = self.desk.state.epoch.checked_add(step);
+        self.desk.state.epoch = epoch.ok_or(StoreError::TooMany {
+            what: "lives",
+            max: u32::MAX as usize,
+        })?;
         evicted::forget_all(self)
     }
 
