@@ -11,6 +11,8 @@ pub enum Failure {
     Unsupported(String),
     /// A peer could not be made: the fault of the machine.
     Peer(OpenError),
+    /// A key or a certificate could not be made: the fault of the machine.
+    Machine(String),
     /// A statement failed that should not.
     Statement {
         /// Its text.
@@ -28,6 +30,7 @@ impl std::fmt::Display for Failure {
             Self::Case(text) => write!(f, "the case is malformed: {text}"),
             Self::Unsupported(text) => write!(f, "the runner cannot do this: {text}"),
             Self::Peer(error) => write!(f, "a peer could not be made: {error}"),
+            Self::Machine(text) => write!(f, "a peer has no identity: {text}"),
             Self::Statement { statement, error } => {
                 write!(f, "{statement}: {error}")
             }

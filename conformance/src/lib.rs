@@ -6,6 +6,7 @@
 mod case;
 mod expectation;
 mod failure;
+mod identity;
 mod macros;
 mod mesh;
 mod peer;

@@ -1,32 +1,69 @@
-//! Links between peers, and the exchange of changes over them.
+//! Links between peers: a real session at each end, and a line that loses
+//! nothing between them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
-use tombolo::{Object, Snapshot, Value};
-use tombolo_document::{DocumentId, IdError, merge};
-use tombolo_query::{Context, Limits, NoSystemRows};
-use tombolo_store::{LogId, StoreError, StoredDocument, Transaction};
+use bytes::Bytes;
+use tombolo::Parameters;
+use tombolo::replication::{Host, Outward, Seat};
+use tombolo_identity::Permissions;
+use tombolo_sync::{Event, Interests, Local, Now};
 
 use crate::failure::Failure;
+use crate::identity::{DATABASE, proven};
 use crate::peer::Peer;
 
-/// Rounds of exchange after which a mesh is never quiet.
-const ROUNDS_MAX: usize = 32;
+/// Frames after which a mesh is never quiet.
+const FRAMES_MAX: usize = 65_536;
 
-/// Which peers are linked, each pair in alphabetical order.
-#[derive(Debug, Default)]
+/// Two peers in alphabetical order.
+type Pair = (String, String);
+
+/// Which peers are linked, and the sessions over the links.
+#[derive(Default)]
 pub(crate) struct Mesh {
-    links: BTreeSet<(String, String)>,
+    links: BTreeSet<Pair>,
+    lines: BTreeMap<Pair, [End; 2]>,
+    under_way: VecDeque<Frame>,
 }
 
-fn pair(left: &str, right: &str) -> (String, String) {
+/// One end of a link.
+struct End {
+    name: String,
+    seat: Seat,
+    interests: Arc<Interests>,
+    parameters: Arc<Parameters>,
+}
+
+/// Bytes under way to one end of a link.
+struct Frame {
+    link: Pair,
+    to: usize,
+    bytes: Bytes,
+}
+
+fn pair(left: &str, right: &str) -> Pair {
     let (left, right) = if left < right {
         (left, right)
     } else {
         (right, left)
     };
     (left.to_owned(), right.to_owned())
+}
+
+fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::Expectation(error.to_string())
+}
+
+/// The moment by the clock of a peer. A line without delay knows no silence, so
+/// the other clock stands still.
+fn now(peer: &Peer) -> Now {
+    Now {
+        unix_ms: peer.database().time().unix_ms(),
+        monotonic: Duration::ZERO,
+    }
 }
 
 impl Mesh {
@@ -39,162 +76,207 @@ impl Mesh {
     }
 
     /// Removes the links among these peers.
-    pub(crate) fn disconnect(&mut self, peers: &[String]) {
+    pub(crate) fn disconnect(&mut self, peers: &[String]) -> Result<(), Failure> {
         self.links
             .retain(|(left, right)| !peers.contains(left) || !peers.contains(right));
+        self.end_unlinked()
     }
 
     /// Removes all links.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) -> Result<(), Failure> {
         self.links.clear();
+        self.end_unlinked()
     }
 
-    /// Exchanges changes until nobody learns anything new. The clocks of the
-    /// peers stay where they stand, so that a case orders its writes alone.
-    pub(crate) fn sync(&self, peers: &BTreeMap<String, Peer>) -> Result<(), Failure> {
-        for _ in 0..ROUNDS_MAX {
-            let mut quiet = true;
-            for (left, right) in &self.links {
-                quiet &= !transfer(peers, (left, right))?;
-                quiet &= !transfer(peers, (right, left))?;
+    /// Carries frames until nobody has anything to say. The clocks of the peers
+    /// stay where they stand, so that a case orders its writes alone.
+    pub(crate) fn sync(&mut self, peers: &BTreeMap<String, Peer>) -> Result<(), Failure> {
+        self.open_missing(peers)?;
+        for _ in 0..FRAMES_MAX {
+            if self.under_way.is_empty() {
+                self.tell_news(peers)?;
             }
-            if quiet {
+            let Some(frame) = self.under_way.pop_front() else {
                 return Ok(());
+            };
+            self.deliver(peers, frame)?;
+        }
+        Err(broken("the mesh never became quiet"))
+    }
+
+    fn end_unlinked(&mut self) -> Result<(), Failure> {
+        let links = &self.links;
+        self.under_way.retain(|frame| links.contains(&frame.link));
+        let gone = self.lines.keys().filter(|link| !links.contains(*link));
+        let gone: Vec<Pair> = gone.cloned().collect();
+        for ends in gone.iter().filter_map(|link| self.lines.remove(link)) {
+            for end in ends {
+                end.seat.end().map_err(broken)?;
             }
         }
-        Err(Failure::Expectation(
-            "the mesh never became quiet".to_owned(),
-        ))
+        Ok(())
     }
-}
 
-/// One document state on its way.
-struct Parcel {
-    collection: String,
-    id: DocumentId,
-    bytes: Vec<u8>,
-}
-
-/// Brings what the receiver wants and lacks; gives whether anything changed.
-fn transfer(
-    peers: &BTreeMap<String, Peer>,
-    (sender, receiver): (&str, &str),
-) -> Result<bool, Failure> {
-    let unknown = |name: &str| Failure::Case(format!("there is no peer {name}"));
-    let from = peers.get(sender).ok_or_else(|| unknown(sender))?;
-    let to = peers.get(receiver).ok_or_else(|| unknown(receiver))?;
-    let parcels = wanted(from, to)?;
-    match parcels.is_empty() {
-        true => Ok(false),
-        false => receive(to, parcels, from.database().snapshot().log_id()),
-    }
-}
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::Expectation(error.to_string())
-}
-
-/// What one peer holds that another wants and lacks, oldest change first.
-fn wanted(from: &Peer, to: &Peer) -> Result<Vec<Parcel>, Failure> {
-    let (ours, theirs) = (from.database().snapshot(), to.database().snapshot());
-    let mut parcels = Vec::new();
-    for (collection, id) in changed(&ours)? {
-        let bytes = id.as_bytes();
-        let stored = |side: &Snapshot| side.stored(&collection, bytes).map_err(broken);
-        let (Some(state), held) = (stored(&ours)?, stored(&theirs)?) else {
-            continue;
-        };
-        let is_within = |state: &StoredDocument| matches(to, &collection, (&id, state));
-        let known = held.as_ref().map_or(Ok(false), is_within)?;
-        if !leaves(from, &collection) || !(known || is_within(&state)?) {
-            continue;
-        }
-        let bytes = match held {
-            None => Some(state.document),
-            Some(held) => {
-                let base = merge::version_vector(&held.document).map_err(broken)?;
-                merge::delta(&state.document, &base).map_err(broken)?
+    fn open_missing(&mut self, peers: &BTreeMap<String, Peer>) -> Result<(), Failure> {
+        let missing = self.links.iter();
+        let missing = missing.filter(|link| !self.lines.contains_key(*link));
+        for link in missing.cloned().collect::<Vec<_>>() {
+            let (left, left_out) = End::open(peers, &link.0, &link.1)?;
+            let (right, right_out) = End::open(peers, &link.1, &link.0)?;
+            let ends = [left, right];
+            for (from, outward) in [left_out, right_out].into_iter().enumerate() {
+                carry(&mut self.under_way, (&link, &ends, from), outward)?;
             }
+            self.lines.insert(link, ends);
+        }
+        Ok(())
+    }
+
+    /// Tells every session what changed at its own side.
+    fn tell_news(&mut self, peers: &BTreeMap<String, Peer>) -> Result<(), Failure> {
+        for (link, ends) in &mut self.lines {
+            for from in 0..ends.len() {
+                let end = &mut ends[from];
+                let outward = end.tell_news(find(peers, &end.name)?)?;
+                carry(&mut self.under_way, (link, ends, from), outward)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, peers: &BTreeMap<String, Peer>, frame: Frame) -> Result<(), Failure> {
+        let Frame { link, to, bytes } = frame;
+        let Some(ends) = self.lines.get_mut(&link) else {
+            return Ok(());
         };
-        parcels.extend(bytes.map(|bytes| Parcel {
-            collection,
-            id,
-            bytes,
-        }));
-    }
-    Ok(parcels)
-}
-
-/// Every document that a peer stores, tombstones included.
-fn changed(snapshot: &Snapshot) -> Result<Vec<(String, DocumentId)>, Failure> {
-    let mut found = Vec::new();
-    let read = snapshot.changes_after(0, &mut |change| {
-        found.push((change.collection.to_owned(), change.id.to_vec()));
-        ControlFlow::Continue(())
-    });
-    read.map_err(broken)?;
-    let found = found.into_iter();
-    let found = found.map(|(collection, id)| Ok((collection, DocumentId::from_bytes(&id)?)));
-    let found: Result<_, IdError> = found.collect();
-    found.map_err(broken)
-}
-
-/// Whether the sender's sync scopes let a collection go to a small peer.
-fn leaves(from: &Peer, collection: &str) -> bool {
-    let scopes = from.parameter("user_collection_sync_scopes");
-    let scope = scopes.as_object().and_then(|scopes| scopes.get(collection));
-    match scope.and_then(Value::as_str) {
-        None => true,
-        Some(scope) => matches!(scope, "AllPeers" | "SmallPeersOnly"),
+        let end = &mut ends[to];
+        let now = now(find(peers, &end.name)?);
+        let outward = end.seat.handle(Event::Frame(bytes), now);
+        carry(
+            &mut self.under_way,
+            (&link, ends, to),
+            outward.map_err(broken)?,
+        )
     }
 }
 
-/// Whether a state is live and within a subscription of `peer`.
-fn matches(
-    peer: &Peer,
-    collection: &str,
-    (id, state): (&DocumentId, &StoredDocument),
-) -> Result<bool, Failure> {
-    if !state.live {
-        return Ok(false);
-    }
-    let context = Context {
-        arguments: &Object::new(),
-        parameters: &peer.database().parameters(),
-        now_ms: peer.database().time().unix_ms(),
-        random: &|| [0; 16],
-        limits: Limits::DEFAULT,
-        stop: &|| false,
-        system: &NoSystemRows,
-    };
-    for subscription in peer.subscriptions.values() {
-        let is_of_collection = subscription.collection() == Some(collection);
-        let within = is_of_collection && {
-            let within = subscription.matches(id, &state.document, &context);
-            within.map_err(broken)?
-        };
-        if within {
-            return Ok(true);
+fn find<'p>(peers: &'p BTreeMap<String, Peer>, name: &str) -> Result<&'p Peer, Failure> {
+    let peer = peers.get(name);
+    peer.ok_or_else(|| Failure::Case(format!("there is no peer {name}")))
+}
+
+/// Puts what one end sends on its way to the other.
+fn carry(
+    under_way: &mut VecDeque<Frame>,
+    (link, ends, from): (&Pair, &[End; 2], usize),
+    outward: Vec<Outward>,
+) -> Result<(), Failure> {
+    let to = 1 - from;
+    for out in outward {
+        match out {
+            Outward::Send(_, bytes) => under_way.push_back(Frame {
+                link: link.clone(),
+                to,
+                bytes,
+            }),
+            Outward::Close(reason) => {
+                let (name, other) = (&ends[from].name, &ends[to].name);
+                return Err(broken(format!("{name} left {other}: {reason}")));
+            }
+            Outward::Wake(_) | Outward::Met(_) | Outward::Notice(_) => {}
         }
     }
-    Ok(false)
+    Ok(())
 }
 
-/// Unites what arrives with what is there, in one commit.
-fn receive(to: &Peer, parcels: Vec<Parcel>, log: LogId) -> Result<bool, Failure> {
-    let merge = move |transaction: &mut Transaction<'_>| {
-        let mut changed = false;
-        for Parcel {
-            collection,
-            id,
-            bytes,
-        } in &parcels
-        {
-            changed |= transaction.merge(collection, id, bytes, Some(log))?.changed;
+impl End {
+    fn open(
+        peers: &BTreeMap<String, Peer>,
+        name: &str,
+        other: &str,
+    ) -> Result<(Self, Vec<Outward>), Failure> {
+        let peer = find(peers, name)?;
+        let host = Host::new(peer.database());
+        let local = Local {
+            database_id: DATABASE.to_owned(),
+            permissions: Permissions::everything(),
+            device_name: name.to_owned(),
+            os: String::new(),
+            version: String::new(),
+            metadata: Vec::new(),
+            is_server: false,
+            secret: host.secret().map_err(broken)?,
+            skew_limit_ms: u64::MAX,
+        };
+        let interests = peer.database().interests();
+        let parameters = host.parameters();
+        let wanted = Arc::clone(&interests);
+        let opened = Seat::open(host, Arc::new(local), proven(other)?, wanted, now(peer));
+        let (seat, outward) = opened.map_err(broken)?;
+        let end = Self {
+            name: name.to_owned(),
+            seat,
+            interests,
+            parameters,
+        };
+        Ok((end, outward))
+    }
+
+    fn tell_news(&mut self, peer: &Peer) -> Result<Vec<Outward>, Failure> {
+        let now = now(peer);
+        let mut events = Vec::new();
+        let interests = peer.database().interests();
+        if !Arc::ptr_eq(&interests, &self.interests) {
+            self.interests = Arc::clone(&interests);
+            events.push(Event::Interests(interests));
         }
-        Ok::<_, StoreError>(changed)
-    };
-    let store = to.database().store();
-    let (_, changed) = store.write_and_wait(merge).map_err(broken)?;
-    Ok(changed)
+        let parameters = peer.database().parameters();
+        if !Arc::ptr_eq(&parameters, &self.parameters) {
+            self.parameters = Arc::clone(&parameters);
+            events.push(Event::Parameters(parameters));
+        }
+        let mut outward = Vec::new();
+        for event in events {
+            outward.extend(self.seat.handle(event, now).map_err(broken)?);
+        }
+        outward.extend(self.seat.committed(now).map_err(broken)?);
+        Ok(outward)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tombolo_sync::CloseReason;
+
+    use super::*;
+
+    fn peers() -> BTreeMap<String, Peer> {
+        ["A", "B"]
+            .map(|name| (name.to_owned(), Peer::open(name).unwrap()))
+            .into()
+    }
+
+    #[test]
+    fn a_session_that_ends_by_itself_fails_the_case() {
+        let peers = peers();
+        let ends = ["A", "B"].map(|name| {
+            let other = if name == "A" { "B" } else { "A" };
+            End::open(&peers, name, other).unwrap().0
+        });
+        let outward = vec![Outward::Close(CloseReason::OwnActor)];
+        let mut under_way = VecDeque::new();
+        let failure = carry(&mut under_way, (&pair("A", "B"), &ends, 1), outward).unwrap_err();
+        assert!(failure.to_string().starts_with("B left A: "), "{failure}");
+    }
+
+    #[test]
+    fn a_link_that_is_gone_has_no_session_and_no_bytes_under_way() {
+        let (peers, names) = (peers(), ["A".to_owned(), "B".to_owned()]);
+        let mut mesh = Mesh::default();
+        mesh.connect(&names);
+        mesh.open_missing(&peers).unwrap();
+        assert_eq!((mesh.lines.len(), mesh.under_way.len()), (1, 2));
+        mesh.disconnect(&names).unwrap();
+        assert_eq!((mesh.lines.len(), mesh.under_way.len()), (0, 0));
+    }
 }

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use tombolo::engine::MemoryEngine;
 use tombolo::{
-    Database, ExecuteError, Object, Observer, ObserverDriver, OpenError, Options, Response, SiteId,
-    Surroundings, Timekeeper, Value,
+    Database, ExecuteError, Object, Observer, ObserverDriver, Options, Response, SiteId,
+    Subscription, Surroundings, Timekeeper,
 };
-use tombolo_query::Subscription;
 
-/// The database that all peers of a case belong to.
-const DATABASE: &str = "conformance";
+use crate::failure::Failure;
+use crate::identity::{DATABASE, key};
 
 /// One peer of a case.
 pub struct Peer {
@@ -56,13 +55,13 @@ struct Observation {
 }
 
 impl Peer {
-    /// An empty peer; the name makes its site and its randomness.
+    /// An empty peer; the name makes its key and its randomness.
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn open(name: &str) -> Result<Self, OpenError> {
+    pub fn open(name: &str) -> Result<Self, Failure> {
         let clock = Arc::new(SetClock(AtomicU64::new(0)));
-        let site = SiteId::derive(DATABASE, name.as_bytes());
+        let site = SiteId::derive(DATABASE, key(name)?.as_bytes());
         let (name, mut drawn) = (name.to_owned(), 0_u64);
         let entropy = move || {
             drawn += 1;
@@ -75,7 +74,7 @@ impl Peer {
         // Clocks in cases may be far apart.
         options.skew_limit = Duration::MAX;
         Ok(Self {
-            database: Database::open_with(options, surroundings)?,
+            database: Database::open_with(options, surroundings).map_err(Failure::Peer)?,
             clock,
             subscriptions: BTreeMap::new(),
             observations: Vec::new(),
@@ -127,10 +126,5 @@ impl Peer {
         let observed = observations.find(|observed| observed.statement == statement)?;
         let mut last = observed.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.take()
-    }
-
-    /// The value of a system parameter.
-    pub(crate) fn parameter(&self, name: &str) -> Value {
-        self.database.parameters().show(name).clone()
     }
 }

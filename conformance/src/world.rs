@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use tombolo::{Diff, Differ, ExecuteError, Object, Response, TransactionError, Value};
-use tombolo_query::Subscription;
 
 use crate::case::{Case, list, required, text, texts};
 use crate::expectation::{check, check_diffs};
@@ -81,7 +80,7 @@ impl World {
                 Ok(())
             }
             Some("topology") => {
-                self.mesh.clear();
+                self.mesh.clear()?;
                 for link in list(step, "links") {
                     if let Value::Array(ends) = link {
                         let ends = ends.iter().filter_map(Value::as_str).map(str::to_owned);
@@ -94,10 +93,7 @@ impl World {
                 self.mesh.connect(&names());
                 Ok(())
             }
-            Some("disconnect") => {
-                self.mesh.disconnect(&names());
-                Ok(())
-            }
+            Some("disconnect") => self.mesh.disconnect(&names()),
             Some("sync") => self.mesh.sync(&self.peers),
             Some("subscribe") => self.subscribe(step),
             Some("cancel_subscription") => {
@@ -122,7 +118,7 @@ impl World {
     fn peer(&mut self, name: &str) -> Result<&mut Peer, Failure> {
         match self.peers.entry(name.to_owned()) {
             Entry::Occupied(held) => Ok(held.into_mut()),
-            Entry::Vacant(free) => Ok(free.insert(Peer::open(name).map_err(Failure::Peer)?)),
+            Entry::Vacant(free) => Ok(free.insert(Peer::open(name)?)),
         }
     }
 
@@ -160,12 +156,12 @@ impl World {
         let statement = required(step, "statement")?;
         let unnamed = format!("#{}", self.steps);
         let name = text(step, "name").map_or(unnamed, str::to_owned);
+        let arguments = self.arguments(step);
         let peer = self.peer_of(step)?;
-        let subscription = match subscription(peer, &statement) {
-            Ok(subscription) => subscription,
+        match peer.database().register_subscription(&statement, arguments) {
+            Ok(subscription) => peer.subscriptions.insert(name, subscription),
             Err(error) => return Err(Failure::Statement { statement, error }),
         };
-        peer.subscriptions.insert(name, subscription);
         Ok(())
     }
 
@@ -244,7 +240,8 @@ impl World {
         match case.api.as_str() {
             "execute" => self.check_execution(case),
             "register_subscription" => {
-                let result = subscription(self.peer(ALONE)?, &case.statement);
+                let database = self.peer(ALONE)?.database();
+                let result = database.register_subscription(&case.statement, Object::new());
                 check(&case.expect, result.map(|_| Response::default()))
             }
             "register_observer" => {
@@ -302,12 +299,6 @@ impl World {
             other => Err(Failure::Expectation(format!("commit ids are {other:?}"))),
         }
     }
-}
-
-/// Checks a subscription as a peer would that registers it.
-fn subscription(peer: &Peer, statement: &str) -> Result<Subscription, ExecuteError> {
-    let restricted = peer.parameter("dql_restrict_subscriptions") == Value::Bool(true);
-    Ok(Subscription::parse(statement, restricted)?)
 }
 
 /// Runs the statements of a transaction and compares each.
