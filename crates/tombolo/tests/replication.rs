@@ -1,5 +1,10 @@
 //! Two databases that exchange documents through sessions driven by hand.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose world cannot be set up has failed"
+)]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
