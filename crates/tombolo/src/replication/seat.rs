@@ -86,6 +86,12 @@ impl Seat {
         self.session.status()
     }
 
+    /// How many views the session keeps: none when nothing is under way.
+    #[must_use]
+    pub fn views_kept(&self) -> usize {
+        self.views.len()
+    }
+
     /// The link is gone: remembers what is to be remembered.
     ///
     /// # Errors

@@ -1,0 +1,74 @@
+//! Convergence within scope. What the session promises is a promise about one
+//! link; what holds for a mesh follows from it along paths. When all is quiet,
+//! for each link from a node S to a node R and each document of a collection that
+//! R wants, with s and r what the two hold of it:
+//!
+//! 1. s is alive and matches what R wants: r covers s.
+//! 2. r is alive and matches what R wants: r covers s, whatever s is. A change
+//!    that makes a document leave still arrives, deletions included.
+//! 3. Neither: nothing is promised. Both may have left on different grounds.
+//!
+//! "Covers" is that uniting the two changes nothing. Where each wants what the
+//! other holds, both cover each other and so are equal, bytes and digest; a whole
+//! collection that is wanted all along a path is equal all along it.
+
+use tombolo_sync::digest;
+
+use super::unasked::evaluation;
+use crate::holdings::{Held, Place, covers};
+use crate::link::Link;
+use crate::node::Node;
+use crate::violation::{Promise, Violation};
+
+/// Checks all links.
+pub(super) fn check(nodes: &[Node], links: &[Link]) -> Result<(), Violation> {
+    for link in links {
+        let [left, right] = link.nodes;
+        check_road((left, right), nodes)?;
+        check_road((right, left), nodes)?;
+    }
+    Ok(())
+}
+
+fn check_road((sender, receiver): (usize, usize), nodes: &[Node]) -> Result<(), Violation> {
+    let target = &nodes[receiver];
+    for (place, sent) in &nodes[sender].holdings.documents {
+        if !target.interests.wants(&place.0) {
+            continue;
+        }
+        let held = target.holdings.documents.get(place);
+        let is_promised =
+            matches(target, place, sent) || held.is_some_and(|held| matches(target, place, held));
+        if !is_promised {
+            continue;
+        }
+        let is_kept = match held {
+            Some(held) => covers(&held.document, &sent.document)?,
+            None => false,
+        };
+        if !is_kept {
+            let told = |held: &Held| {
+                let [a, b, ..] = digest(&held.document);
+                format!(
+                    "{} {a:02x}{b:02x}",
+                    if held.live { "live" } else { "removed" }
+                )
+            };
+            let story = format!(
+                "node {receiver} lacks of {place:?} what node {sender} holds: {} there, {} here",
+                told(sent),
+                held.map_or("nothing".to_owned(), told),
+            );
+            return Err(Violation::new(Promise::Convergence, story));
+        }
+    }
+    Ok(())
+}
+
+fn matches(node: &Node, place: &Place, held: &Held) -> bool {
+    let Some(evaluation) = evaluation(node) else {
+        return false;
+    };
+    let name = (place.0.as_str(), &place.1);
+    held.live && node.interests.matches(name, &held.document, &evaluation)
+}

@@ -1,0 +1,46 @@
+//! Nothing arrives unasked. A document that was not here before comes only if it
+//! is alive and matches what this node wants now: interests that were replaced
+//! begin a new generation, and what was sent for an older one is dropped. Of a
+//! collection that is not wanted nothing changes.
+//!
+//! A document that is here may change in any way while its collection is wanted:
+//! it may have left the conditions, or the peer may hold it as one that matches
+//! although the union does not.
+
+use tombolo_sync::Evaluation;
+
+use crate::holdings::Change;
+use crate::node::Node;
+use crate::violation::{Promise, Violation};
+
+/// Checks what a session brought to a node.
+pub(super) fn check(at: usize, changes: &[Change], node: &Node) -> Result<(), Violation> {
+    let Some(evaluation) = evaluation(node) else {
+        return Ok(());
+    };
+    for change in changes {
+        let (collection, id) = &change.place;
+        let Some(after) = &change.after else { continue };
+        let is_asked = match &change.before {
+            Some(_) => node.interests.wants(collection),
+            None => {
+                let name = (collection.as_str(), id);
+                after.live && node.interests.matches(name, &after.document, &evaluation)
+            }
+        };
+        if !is_asked {
+            let story = format!("{:?} came to node {at}, which did not ask", change.place);
+            return Err(Violation::new(Promise::Unasked, story));
+        }
+    }
+    Ok(())
+}
+
+/// How a node decides what matches.
+pub(super) fn evaluation(node: &Node) -> Option<Evaluation> {
+    let running = node.running.as_ref()?;
+    Some(Evaluation {
+        parameters: running.database.parameters(),
+        now_ms: node.clock.now().unix_ms,
+    })
+}

@@ -1,0 +1,399 @@
+//! Links that come up and go, and the frames on them.
+
+use bytes::Bytes;
+use tombolo::replication::{Outward, Seat};
+use tombolo_store::StoreError;
+use tombolo_sync::wire::Channel;
+use tombolo_sync::{CloseReason, Event};
+
+use crate::agenda::{End, Happening};
+use crate::check::Cause;
+use crate::check::memory::check_views;
+use crate::seat::Chair;
+use crate::violation::{Promise, Violation};
+use crate::world::World;
+
+/// How long nodes wait before they link up again, in microseconds.
+const BACKOFF_US: std::ops::Range<u64> = 20_000..400_000;
+/// After how long the end of a lossy link is cut, should it not have noticed.
+const LOSS_NOTICED_US: u64 = 2_000_000;
+/// Until a node's sessions hear of its commits.
+const ANNOUNCE_US: std::ops::Range<u64> = 0..3_000;
+
+impl World {
+    pub(crate) fn end(&self, link: usize, side: usize) -> End {
+        let life = self.links[link].life;
+        End { link, side, life }
+    }
+
+    /// The session at an end, if it still is of that life.
+    fn chair(&mut self, end: End) -> Option<&mut Chair> {
+        let link = &mut self.links[end.link];
+        (link.life == end.life).then_some(link.chairs[end.side].as_mut())?
+    }
+
+    pub(crate) fn connect_at(&mut self, link: usize, us: u64) {
+        if !self.links[link].is_connecting {
+            self.links[link].is_connecting = true;
+            self.agenda.at(us, Happening::Connect(link));
+        }
+    }
+
+    pub(crate) fn connect_soon(&mut self, link: usize) {
+        let pause = self.chance.within(BACKOFF_US);
+        self.connect_at(link, self.time.us() + pause);
+    }
+
+    /// Brings a link up, if both nodes have power and nothing stands against it.
+    pub(crate) fn connect(&mut self, at: usize) -> Result<(), Violation> {
+        self.links[at].is_connecting = false;
+        let link = &self.links[at];
+        if !link.is_wanted || !link.is_down() {
+            return Ok(());
+        }
+        let nodes = link.nodes;
+        let has_power = |node: &usize| self.nodes[*node].running.is_some();
+        if !nodes.iter().all(has_power) || self.is_met(nodes) {
+            self.connect_soon(at);
+            return Ok(());
+        }
+        self.links[at].renew();
+        self.tally.links += 1;
+        self.say(|| format!("link {at} comes up between nodes {nodes:?}"));
+        for side in [0, 1] {
+            self.open(at, side)?;
+        }
+        Ok(())
+    }
+
+    /// Whether one of two nodes has a session with the other's key already: a
+    /// node has one link to each key.
+    fn is_met(&self, nodes: [usize; 2]) -> bool {
+        let key = |node: usize| self.nodes[node].key;
+        let [left, right] = nodes;
+        self.links
+            .iter()
+            .filter(|link| !link.is_down())
+            .any(|link| {
+                let meets = |one: usize, other: usize| {
+                    let [a, b] = link.nodes;
+                    (a == one && key(b) == key(other)) || (b == one && key(a) == key(other))
+                };
+                meets(left, right) || meets(right, left)
+            })
+    }
+
+    fn open(&mut self, at: usize, side: usize) -> Result<(), Violation> {
+        let nodes = self.links[at].nodes;
+        let peer = self.nodes[nodes[1 - side]].peer().clone();
+        let node = &self.nodes[nodes[side]];
+        let Some(running) = &node.running else {
+            return Ok(());
+        };
+        let (host, local) = (running.host.clone(), running.local.clone());
+        let opened = Seat::open(host, local, peer, node.interests.clone(), node.clock.now());
+        let end = self.end(at, side);
+        match opened {
+            Ok((seat, outward)) => {
+                self.links[at].chairs[side] = Some(Chair::Prompt(Box::new(seat)));
+                self.perform(end, outward)
+            }
+            Err(error) => self.store_failed(nodes[side], &error),
+        }
+    }
+
+    pub(crate) fn arrive(
+        &mut self,
+        end: End,
+        channel: Channel,
+        frame: Bytes,
+    ) -> Result<(), Violation> {
+        let link = &mut self.links[end.link];
+        if link.life != end.life {
+            return Ok(());
+        }
+        link.roads[end.side].under_way[channel as usize] -= 1;
+        if link.is_cut {
+            return Ok(());
+        }
+        self.tell(end, Event::Frame(frame))
+    }
+
+    pub(crate) fn wake(&mut self, end: End) -> Result<(), Violation> {
+        self.tell(end, Event::Tick)
+    }
+
+    /// Tells a session what happened, and does what it asks.
+    pub(crate) fn tell(&mut self, end: End, event: Event) -> Result<(), Violation> {
+        let node = self.links[end.link].nodes[end.side];
+        let now = self.nodes[node].clock.now();
+        let Some(chair) = self.chair(end) else {
+            return Ok(());
+        };
+        let handled = chair.handle(event, now);
+        check_views(node, chair.views_kept())?;
+        self.handled(end, handled)
+    }
+
+    pub(crate) fn handled(
+        &mut self,
+        end: End,
+        handled: Result<Vec<Outward>, StoreError>,
+    ) -> Result<(), Violation> {
+        let node = self.links[end.link].nodes[end.side];
+        let outward = match handled {
+            Ok(outward) => outward,
+            Err(error) => return self.store_failed(node, &error),
+        };
+        let from = self.links[end.link].nodes[1 - end.side];
+        self.observe(node, Cause::Peer(from))?;
+        self.perform(end, outward)
+    }
+
+    /// Does what a session wants of the world.
+    fn perform(&mut self, end: End, outward: Vec<Outward>) -> Result<(), Violation> {
+        for one in outward {
+            match one {
+                Outward::Send(channel, frame) => self.send(end, channel, frame),
+                Outward::Wake(at) => {
+                    let at = (at.as_micros() as u64).max(self.time.us());
+                    self.agenda.at(at, Happening::Wake(end));
+                }
+                Outward::Met(_) => {}
+                Outward::Notice(notice) => {
+                    let node = self.links[end.link].nodes[end.side];
+                    self.say(|| format!("node {node} notices {notice:?}"));
+                    self.checks.noticed(node, &notice);
+                }
+                Outward::Close(reason) => return self.closed(end, &reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a frame on its way.
+    fn send(&mut self, end: End, channel: Channel, frame: Bytes) {
+        self.tally.frames += 1;
+        let now = self.time.us();
+        if channel != Channel::Control {
+            self.checks.last_document_us = now;
+        }
+        if self.trace.is_on() {
+            let text = self.links[end.link].listeners[end.side].hear(&frame);
+            let [from, to] = [end.side, 1 - end.side].map(|side| self.links[end.link].nodes[side]);
+            self.say(|| format!("{from} -> {to}: {text}"));
+        }
+        let side = 1 - end.side;
+        let target = End { side, ..end };
+        let arrives = now + self.chance.within(self.profile.delay_us.clone());
+        let is_hit = !self.is_healed && self.chance.within(0..100_000) < self.profile.losses;
+        let copies = if is_hit { self.hit(end) } else { Copies::One };
+        let link = &mut self.links[end.link];
+        let road = &mut link.roads[side];
+        let last = &mut road.last_us[channel as usize];
+        let mut at = arrives.max(*last);
+        match copies {
+            Copies::None => return,
+            // What is late is overtaken by the next.
+            Copies::Late => at += 30_000,
+            Copies::One | Copies::Two => *last = at,
+        }
+        let times = if copies == Copies::Two { 2 } else { 1 };
+        for _ in 0..times {
+            road.under_way[channel as usize] += 1;
+            let happening = Happening::Frame(target, channel, frame.clone());
+            self.agenda.at(at, happening);
+        }
+        self.checks
+            .memory
+            .sent(end.link, &self.links[end.link].roads[side]);
+    }
+
+    fn hit(&mut self, end: End) -> Copies {
+        let link = &mut self.links[end.link];
+        link.is_lossy = true;
+        // A real link would be reset; a session cannot know of a last frame that
+        // never came.
+        for side in [0, 1] {
+            let gone = Happening::Gone(End { side, ..end });
+            self.agenda.at(self.time.us() + LOSS_NOTICED_US, gone);
+        }
+        let copies = *self.chance.pick(&[Copies::None, Copies::Two, Copies::Late]);
+        self.say(|| format!("a frame of link {} meets {copies:?}", end.link));
+        copies
+    }
+
+    /// A session ended its link.
+    fn closed(&mut self, end: End, reason: &CloseReason) -> Result<(), Violation> {
+        let node = self.links[end.link].nodes[end.side];
+        self.say(|| format!("node {node} closes link {}: {reason}", end.link));
+        if let CloseReason::Store(error) = reason {
+            let error: &(dyn std::error::Error + 'static) = &**error;
+            if !self.nodes[node].is_faulty {
+                return Err(Violation::store(error));
+            }
+            return self.crash(node);
+        }
+        let is_lossy = self.links[end.link].is_lossy;
+        let is_excused = match reason {
+            CloseReason::Bye { code, .. } => *code == 4 || *code == 7 || is_lossy,
+            CloseReason::OwnActor => true,
+            _ => is_lossy,
+        };
+        if !is_excused {
+            let story = format!("node {node} closed link {}: {reason}", end.link);
+            return Err(Violation::new(Promise::Protocol, story));
+        }
+        // What was sent before still arrives.
+        let other = End {
+            side: 1 - end.side,
+            ..end
+        };
+        let at = self.links[end.link].last_us(other.side).max(self.time.us());
+        self.agenda.at(at, Happening::Gone(other));
+        self.gone(end)
+    }
+
+    /// An end learns that its link is gone.
+    pub(crate) fn gone(&mut self, end: End) -> Result<(), Violation> {
+        if self.links[end.link].life != end.life {
+            return Ok(());
+        }
+        let Some(chair) = self.links[end.link].chairs[end.side].take() else {
+            return Ok(());
+        };
+        let other = End {
+            side: 1 - end.side,
+            ..end
+        };
+        if self.links[end.link].chairs[other.side].is_some() {
+            let at = self.links[end.link].last_us(other.side).max(self.time.us());
+            self.agenda.at(at, Happening::Gone(other));
+        } else if self.links[end.link].is_wanted {
+            self.connect_soon(end.link);
+        }
+        let node = self.links[end.link].nodes[end.side];
+        match chair.end() {
+            Ok(()) => self.observe(node, Cause::Own),
+            Err(error) => self.store_failed(node, &error),
+        }
+    }
+
+    /// Cuts a link: nothing arrives, and both ends learn of it.
+    pub(crate) fn cut(&mut self, at: usize) -> Result<(), Violation> {
+        self.links[at].is_cut = true;
+        for side in [0, 1] {
+            let end = self.end(at, side);
+            let us = self.time.us() + self.chance.within(0..50_000);
+            self.agenda.at(us, Happening::Gone(end));
+        }
+        Ok(())
+    }
+
+    /// Looks at what a node's store holds now, and has its sessions told.
+    pub(crate) fn observe(&mut self, at: usize, cause: Cause) -> Result<(), Violation> {
+        let node = &mut self.nodes[at];
+        let Some(running) = &mut node.running else {
+            return Ok(());
+        };
+        let standing = running.host.standing();
+        if standing == running.announced && !self.checks.looks_always {
+            return Ok(());
+        }
+        if standing != running.announced && !running.is_announcing {
+            running.is_announcing = true;
+            let us = self.time.us() + self.chance.within(ANNOUNCE_US);
+            self.agenda.at(us, Happening::Announce(at));
+        }
+        let changes = node.holdings.look(&running.database.snapshot())?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match cause {
+            Cause::Own => self.tally.writes += 1,
+            Cause::Peer(_) => self.tally.applies += 1,
+        }
+        self.say(|| {
+            let ids = changes.iter().map(|change| &change.place);
+            format!(
+                "node {at} commits {:?} by {cause:?}",
+                ids.collect::<Vec<_>>()
+            )
+        });
+        self.checks.committed(at, cause, &changes, &self.nodes)
+    }
+
+    /// Tells a node's sessions of its commits.
+    pub(crate) fn announce(&mut self, at: usize) -> Result<(), Violation> {
+        let Some(running) = &mut self.nodes[at].running else {
+            return Ok(());
+        };
+        running.is_announcing = false;
+        let standing = running.host.standing();
+        running.announced = standing;
+        for link in 0..self.links.len() {
+            for side in [0, 1] {
+                if self.links[link].nodes[side] != at {
+                    continue;
+                }
+                let end = self.end(link, side);
+                let now = self.nodes[at].clock.now();
+                if let Some(chair) = self.chair(end) {
+                    let handled = chair.committed(standing, now);
+                    self.handled(end, handled)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A node's store failed: that is right if its disk was made to.
+    pub(crate) fn store_failed(
+        &mut self,
+        node: usize,
+        error: &StoreError,
+    ) -> Result<(), Violation> {
+        if !self.nodes[node].is_faulty {
+            return Err(Violation::store(error));
+        }
+        self.crash(node)
+    }
+
+    /// Takes a node's power; it comes back after a while.
+    pub(crate) fn crash(&mut self, node: usize) -> Result<(), Violation> {
+        self.say(|| format!("node {node} loses power"));
+        for link in 0..self.links.len() {
+            for side in [0, 1] {
+                if self.links[link].nodes[side] != node || self.links[link].chairs[side].is_none() {
+                    continue;
+                }
+                self.links[link].chairs[side] = None;
+                let end = self.end(link, 1 - side);
+                if self.links[link].chairs[1 - side].is_none() {
+                    self.connect_soon(link);
+                    continue;
+                }
+                let us = self.time.us() + self.chance.within(0..100_000);
+                self.agenda.at(us, Happening::Gone(end));
+            }
+        }
+        let seed = self.chance.next();
+        self.nodes[node].cut_power(seed);
+        let us = self.time.us() + self.chance.within(1_000..2_000_000);
+        self.agenda.at(us, Happening::Restart(node));
+        Ok(())
+    }
+
+    pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
+        self.trace.say(self.time.us(), line);
+    }
+}
+
+/// What becomes of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    None,
+    One,
+    Two,
+    Late,
+}

@@ -1,0 +1,130 @@
+//! One node: a real database on a simulated disk, with a clock, randomness and a
+//! name from the run.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tombolo::engine::FaultyDisk;
+use tombolo::replication::Host;
+use tombolo::{Database, ObserverDriver, Options, SiteId, Surroundings};
+use tombolo_identity::{Permissions, VerifiedPeer};
+use tombolo_sync::wire::Stated;
+use tombolo_sync::{Interests, Local, Standing};
+
+use crate::clock::NodeClock;
+use crate::holdings::Holdings;
+use crate::identity::{DATABASE, peer};
+use crate::random::Random;
+use crate::violation::Violation;
+
+/// How far ahead a peer's write may be stamped, in every run.
+pub(crate) const SKEW_LIMIT: Duration = Duration::from_secs(10);
+/// Transactions are never rolled back because the machine is slow.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// One node.
+pub(crate) struct Node {
+    /// Its key in the pool; a copy has that of its original.
+    pub(crate) key: usize,
+    pub(crate) disk: FaultyDisk,
+    pub(crate) clock: Arc<NodeClock>,
+    random: Arc<Mutex<Random>>,
+    pub(crate) interests: Arc<Interests>,
+    pub(crate) permissions: Permissions,
+    pub(crate) holdings: Holdings,
+    pub(crate) running: Option<Running>,
+    /// Whether its disk was made to fail.
+    pub(crate) is_faulty: bool,
+}
+
+/// What a node has while it has power.
+pub(crate) struct Running {
+    pub(crate) database: Database,
+    pub(crate) host: Host,
+    pub(crate) local: Arc<Local>,
+    /// What its sessions were told last.
+    pub(crate) announced: Standing,
+    pub(crate) is_announcing: bool,
+}
+
+impl Node {
+    pub(crate) fn new(key: usize, clock: NodeClock, random: Random) -> Self {
+        Self {
+            key,
+            disk: FaultyDisk::new(),
+            clock: Arc::new(clock),
+            random: Arc::new(Mutex::new(random)),
+            interests: Arc::default(),
+            permissions: Permissions::everything(),
+            holdings: Holdings::default(),
+            running: None,
+            is_faulty: false,
+        }
+    }
+
+    /// The node as others meet it.
+    pub(crate) fn peer(&self) -> &'static VerifiedPeer {
+        peer(self.key)
+    }
+
+    /// Gives it power: opens what is on the disk.
+    pub(crate) fn start(&mut self) -> Result<(), Violation> {
+        let site = SiteId::derive(DATABASE, self.peer().peer_key().as_bytes());
+        let random = Arc::clone(&self.random);
+        let entropy = move || {
+            let mut random = random.lock().unwrap_or_else(PoisonError::into_inner);
+            let halves = [random.next().to_be_bytes(), random.next().to_be_bytes()];
+            let mut drawn = [0; 16];
+            drawn.copy_from_slice(halves.as_flattened());
+            drawn
+        };
+        let engine = Arc::new(self.disk.open());
+        let mut surroundings = Surroundings::new(engine, self.clock.clone(), entropy, site);
+        surroundings.observers = ObserverDriver::Caller;
+        let mut options = Options::memory(DATABASE);
+        options.skew_limit = SKEW_LIMIT;
+        options.transaction_limit = TRANSACTION_LIMIT;
+        let database = Database::open_with(options, surroundings);
+        let database = database.map_err(|error| Violation::store(&error))?;
+        let host = Host::new(&database);
+        let secret = host.secret().map_err(|error| Violation::store(&error))?;
+        let local = Local {
+            database_id: DATABASE.to_owned(),
+            permissions: self.permissions.clone(),
+            device_name: format!("node {}", self.key),
+            os: "simulated".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            metadata: Vec::new(),
+            is_server: false,
+            secret,
+            skew_limit_ms: SKEW_LIMIT.as_millis() as u64,
+        };
+        let announced = host.standing();
+        self.running = Some(Running {
+            database,
+            host,
+            local: Arc::new(local),
+            announced,
+            is_announcing: false,
+        });
+        Ok(())
+    }
+
+    /// Takes its power away, and with it what was not flushed.
+    pub(crate) fn cut_power(&mut self, seed: u64) {
+        self.disk.power_cut(seed);
+        self.running = None;
+        self.is_faulty = false;
+    }
+}
+
+/// Interests from statements.
+pub(crate) fn interests(statements: &[String]) -> Arc<Interests> {
+    let stated = statements.iter().map(|statement| Stated {
+        statement: statement.clone(),
+        arguments: tombolo::Object::new(),
+    });
+    let (interests, verdicts) = Interests::new(stated.collect());
+    debug_assert!(verdicts.iter().all(Result::is_ok), "{statements:?}");
+    Arc::new(interests)
+}

@@ -1,0 +1,144 @@
+//! A world of nodes and links, and the loop that lets things happen in it, one
+//! after another, in simulated time.
+
+use crate::agenda::{Agenda, Happening};
+use crate::check::Checks;
+use crate::clock::{NodeClock, Time};
+use crate::link::Link;
+use crate::node::{Node, SKEW_LIMIT, interests};
+use crate::profile::{Profile, Shape, Taste};
+use crate::random::Random;
+use crate::trace::Trace;
+use crate::violation::Violation;
+use crate::workload;
+
+/// How long a world is left alone after the last fault, beyond the time for
+/// which clocks were ahead.
+const SETTLE_US: u64 = 45_000_000;
+
+/// What a run did, for those who watch many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Frames that were sent.
+    pub frames: u64,
+    /// Commits that writes of nodes left.
+    pub writes: u64,
+    /// Commits that sessions left.
+    pub applies: u64,
+    /// Links that came up.
+    pub links: u64,
+}
+
+/// A world.
+pub(crate) struct World {
+    pub(crate) profile: Profile,
+    pub(crate) time: Time,
+    pub(crate) agenda: Agenda,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) links: Vec<Link>,
+    /// Decides what the network does.
+    pub(crate) chance: Random,
+    /// Decides what nodes do.
+    pub(crate) script: Random,
+    pub(crate) is_healed: bool,
+    pub(crate) checks: Checks,
+    pub(crate) trace: Trace,
+    pub(crate) tally: Tally,
+}
+
+impl World {
+    /// The world of a seed, before anything happened.
+    pub(crate) fn new(seed: u64, trace: Trace) -> Result<Self, Violation> {
+        let mut random = Random::new(seed);
+        let profile = Profile::of(&mut random);
+        let mut world = Self {
+            time: Time::default(),
+            agenda: Agenda::default(),
+            nodes: Vec::new(),
+            links: Vec::new(),
+            chance: random.fork(),
+            script: random.fork(),
+            is_healed: false,
+            checks: Checks::new(profile.nodes),
+            trace,
+            tally: Tally::default(),
+            profile,
+        };
+        world.make_nodes(&mut random)?;
+        world.make_links(&mut random);
+        Ok(world)
+    }
+
+    fn make_nodes(&mut self, random: &mut Random) -> Result<(), Violation> {
+        for key in 0..self.profile.nodes {
+            let skew = self.profile.skew_ms;
+            let ahead_ms = random.within(0..2 * skew.unsigned_abs() + 1) as i64 - skew;
+            let drift = random.within(0..200) as i64 - 100;
+            let clock = NodeClock::new(self.time.clone(), ahead_ms, drift);
+            let mut node = Node::new(key, clock, random.fork());
+            let statements = match self.profile.taste {
+                Taste::Whole => workload::everything(),
+                Taste::Mixed => workload::subscriptions(self.profile.documents, random),
+            };
+            let name = self.profile.name;
+            self.trace
+                .say(0, || format!("{name}: node {key} wants {statements:?}"));
+            node.interests = interests(&statements);
+            node.start()?;
+            self.nodes.push(node);
+        }
+        Ok(())
+    }
+
+    fn make_links(&mut self, random: &mut Random) {
+        let nodes = self.profile.nodes;
+        for right in 1..nodes {
+            for left in 0..right {
+                let is_linked = match self.profile.shape {
+                    Shape::Line => right == left + 1,
+                    Shape::Hub => left == 0,
+                    Shape::Full => true,
+                    Shape::Web => right == left + 1 || random.chance(300),
+                };
+                if is_linked {
+                    self.links.push(Link::new([left, right]));
+                }
+            }
+        }
+        for link in 0..self.links.len() {
+            let at = random.within(0..200_000);
+            self.connect_at(link, at);
+        }
+    }
+
+    /// Lets everything happen, and checks what is left.
+    pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        self.found_accounts()?;
+        self.agenda.at(self.profile.active_us, Happening::Heal);
+        self.agenda.at(1_000, Happening::Act);
+        let ahead_ms = self.profile.skew_ms.max(0) as u64;
+        let refused_ms = ahead_ms.saturating_sub(SKEW_LIMIT.as_millis() as u64);
+        let end = self.profile.active_us + SETTLE_US + 3 * refused_ms * 1_000;
+        while let Some((at, happening)) = self.agenda.next() {
+            if at > end {
+                break;
+            }
+            self.time.set(at.max(self.time.us()));
+            self.happen(happening)?;
+        }
+        self.check_end()
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
+        match happening {
+            Happening::Frame(end, channel, frame) => self.arrive(end, channel, frame),
+            Happening::Wake(end) => self.wake(end),
+            Happening::Gone(end) => self.gone(end),
+            Happening::Connect(link) => self.connect(link),
+            Happening::Announce(node) => self.announce(node),
+            Happening::Restart(node) => self.restart(node),
+            Happening::Act => self.act(),
+            Happening::Heal => self.heal(),
+        }
+    }
+}
