@@ -28,6 +28,12 @@ pub(crate) enum Verb {
     /// Make and check API keys for HTTP clients.
     #[command(subcommand, after_help = "Example:\n  tombolo api-key generate")]
     ApiKey(ApiKeyVerb),
+    /// Make the key that the nodes of a mesh share.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tombolo shared-key generate --output mesh.key"
+    )]
+    SharedKey(SharedKeyVerb),
 }
 
 #[derive(Debug, Args)]
@@ -63,5 +69,18 @@ pub(crate) enum ApiKeyVerb {
         /// The public hash of the configuration.
         #[arg(long)]
         hash: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SharedKeyVerb {
+    /// Make a new shared key: one line of base64, on standard output or in a new file.
+    #[command(
+        after_help = "Example:\n  tombolo shared-key generate --output mesh.key\n\nGive it to every node of the mesh as database.auth.small_peer_only.key_b64: { path: mesh.key }.\nWhoever has it can read and write everything in the mesh, and it cannot be taken back from one device."
+    )]
+    Generate {
+        /// Write the key to this new file, which only its owner can read; an existing file is never touched.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }

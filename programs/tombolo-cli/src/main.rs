@@ -7,6 +7,8 @@ mod config;
 mod edge;
 mod logs;
 mod run;
+mod shared_key;
+mod sync_report;
 mod verbs;
 
 use std::process::ExitCode;

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tombolo::{Database, Options};
+use tombolo::{Database, Options, Subscription, SyncOptions};
 use tombolo_http::{
     Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
 };
 
-use crate::config::{Checked, Http};
-use crate::edge::{Edge, JoinedDatabase, Settings, chain};
-use crate::logs;
+use crate::config::{self, Checked, Config, Database as Settings, Http};
+use crate::edge::{self, Edge, JoinedDatabase, chain};
+use crate::{logs, sync_report};
 
 /// At the end, reads whose clients have left may run this much longer.
 const ABANDONED_READS_LIMIT: Duration = Duration::from_secs(1);
@@ -33,6 +33,12 @@ pub(crate) enum RunError {
     NoRandomness(getrandom::Error),
     #[error("error: cannot open the database in {}: {reason}", directory.display())]
     Open { directory: PathBuf, reason: String },
+    #[error(
+        "error: database.subscriptions[{index}]: {reason}\n  = help: check it with: tombolo config validate"
+    )]
+    Subscription { index: usize, reason: String },
+    #[error("error: cannot join the mesh: {reason}")]
+    Sync { reason: String },
     #[error("error: {0}")]
     Listen(#[from] ListenError),
 }
@@ -44,53 +50,133 @@ pub(crate) enum RunError {
 pub(crate) fn run(checked: Checked) -> Result<(), RunError> {
     logs::start(checked.config.logging);
     let runtime = Runtime::new().map_err(RunError::NoRuntime)?;
-    let outcome = runtime.block_on(serve(checked));
+    let signals = {
+        let _context = runtime.enter();
+        Signals::watch().map_err(RunError::NoSignals)?
+    };
+    let outcome = start(checked, &runtime, signals);
     runtime.shutdown_timeout(ABANDONED_READS_LIMIT);
     outcome
 }
 
-async fn serve(checked: Checked) -> Result<(), RunError> {
+fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<(), RunError> {
     let Checked {
         config,
         data_directory,
         certificate,
+        sync,
     } = checked;
-    let mut signals = Signals::watch().map_err(RunError::NoSignals)?;
-    let database = open(&config.database.id, &data_directory)?;
-    let (name, id) = (&config.database.device_name, &config.database.id);
+    let Config {
+        database: settings,
+        http,
+        notices,
+        ..
+    } = config;
+    let database = open(&settings, &data_directory)?;
+    let (name, id) = (&settings.device_name, &settings.id);
     say(&format!(
         "node {name} of database {id}, data in {}",
         data_directory.display()
     ));
-    for notice in &config.notices {
+    for notice in &notices {
         say(notice);
     }
-    match config.http {
-        None => signals.any().await,
-        Some(http) => {
-            let node = JoinedDatabase::new(Arc::clone(&database));
-            let server = server(http, certificate, config.database.id, node).await?;
-            say(&format!("listening on {}", url(&server)));
-            let Drained { cut } = server.run_until(signals.any()).await;
-            if cut > 0 {
-                say(&format!(
-                    "{cut} connections had a request in work at the drain limit and were cut"
-                ));
-            }
-        }
+    let subscriptions = subscribe(&database, settings.subscriptions)?;
+    if let Some(options) = sync {
+        join_mesh(&database, options, subscriptions.len())?;
     }
+    runtime.block_on(async {
+        let report = tokio::spawn(sync_report::run(Arc::downgrade(&database)));
+        let outcome = match http {
+            None => Ok(signals.any().await),
+            Some(http) => serve(http, certificate, settings.id, &database, signals).await,
+        };
+        report.abort();
+        // So that nothing but reads that were given up still holds the database.
+        let _ = report.await;
+        outcome
+    })?;
+    // Links end before the store does, so that no session meets a closed one.
+    database.stop_sync();
+    drop(subscriptions);
     // Waits for the writes that were begun, unless a read that was given up still holds it.
     drop(database);
     say("stopped");
     Ok(())
 }
 
-fn open(id: &str, directory: &Path) -> Result<Arc<Database>, RunError> {
-    let database = Database::open(Options::directory(id, directory));
-    Ok(Arc::new(database.map_err(|error| RunError::Open {
+fn open(settings: &Settings, directory: &Path) -> Result<Arc<Database>, RunError> {
+    let mut options = Options::directory(&settings.id, directory);
+    options.device_name.clone_from(&settings.device_name);
+    let database = Database::open(options).map_err(|error| RunError::Open {
         directory: directory.to_owned(),
         reason: chain(&error),
-    })?))
+    })?;
+    Ok(Arc::new(database))
+}
+
+/// Registers what the node wants from its peers, for as long as the answer is kept.
+fn subscribe(
+    database: &Database,
+    wanted: Vec<config::Subscription>,
+) -> Result<Vec<Subscription>, RunError> {
+    let register = |(index, wanted): (usize, config::Subscription)| {
+        let config::Subscription {
+            statement,
+            arguments,
+        } = wanted;
+        let registered = database.register_subscription(&statement, arguments);
+        registered.map_err(|error| RunError::Subscription {
+            index,
+            reason: chain(&error),
+        })
+    };
+    wanted.into_iter().enumerate().map(register).collect()
+}
+
+fn join_mesh(
+    database: &Database,
+    options: SyncOptions,
+    subscriptions: usize,
+) -> Result<(), RunError> {
+    let servers = options.known_tcp_servers.join(", ");
+    let started = database.start_sync(options);
+    started.map_err(|error| RunError::Sync {
+        reason: chain(&error),
+    })?;
+    for address in database.sync_addresses() {
+        say(&format!("mesh: listening for peers on {address}"));
+    }
+    if !servers.is_empty() {
+        say(&format!("mesh: dialling {servers}"));
+    }
+    match subscriptions {
+        0 => say(
+            "mesh: no subscriptions, so this node sends what peers ask for and takes nothing from them",
+        ),
+        count => say(&format!("mesh: {count} subscriptions")),
+    }
+    Ok(())
+}
+
+/// Answers HTTP until a signal comes and the requests in work are done.
+async fn serve(
+    http: Http,
+    certificate: Option<Certificate>,
+    database_id: String,
+    database: &Arc<Database>,
+    mut signals: Signals,
+) -> Result<(), RunError> {
+    let node = JoinedDatabase::new(Arc::clone(database));
+    let server = server(http, certificate, database_id, node).await?;
+    say(&format!("listening on {}", url(&server)));
+    let Drained { cut } = server.run_until(signals.any()).await;
+    if cut > 0 {
+        say(&format!(
+            "{cut} connections had a request in work at the drain limit and were cut"
+        ));
+    }
+    Ok(())
 }
 
 fn url(server: &Server<Edge<JoinedDatabase>>) -> String {
@@ -129,7 +215,7 @@ async fn server(
         Some(certificate) => Transport::Tls(TlsIdentity::new(certificate)),
     };
     let listener = Listener::bind(&listen_address).await?;
-    let settings = Settings {
+    let settings = edge::Settings {
         api,
         clients,
         database_id,

@@ -2,13 +2,15 @@
 //! Standard output carries results, standard error everything else.
 
 use std::io::{Write, stderr, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::api_key::{GeneratedKey, HashError, KeyHash};
-use crate::cli::{ApiKeyVerb, Command, ConfigFile, ConfigVerb, Verb};
+use crate::cli::{ApiKeyVerb, Command, ConfigFile, ConfigVerb, SharedKeyVerb, Verb};
 use crate::config::{self, Checked, FileError, InsecureListen};
 use crate::run::{self, RunError};
+use crate::shared_key::{self, GenerateError};
 
 /// Why a verb failed; its text is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,8 @@ enum VerbError {
         "error: --hash {0}\n  = help: pass the Secure Public Hash printed by: tombolo api-key generate"
     )]
     BadHash(HashError),
+    #[error(transparent)]
+    SharedKey(#[from] GenerateError),
     #[error("error: cannot write to standard output: {0}")]
     NoOutput(#[from] std::io::Error),
 }
@@ -37,6 +41,9 @@ pub(crate) fn perform(command: Command) -> ExitCode {
         Verb::Config(ConfigVerb::Validate(file)) => validate(&file),
         Verb::ApiKey(ApiKeyVerb::Generate) => generate_key(),
         Verb::ApiKey(ApiKeyVerb::Validate { key, hash }) => validate_key(&key, &hash),
+        Verb::SharedKey(SharedKeyVerb::Generate { output }) => {
+            generate_shared_key(output.as_deref())
+        }
     };
     outcome.unwrap_or_else(|error| {
         // Nothing is left to tell if standard error is closed too.
@@ -98,4 +105,15 @@ fn validate_key(key: &str, hash: &str) -> Result<ExitCode, VerbError> {
     }
     writeln!(stdout(), "Key is not valid")?;
     Ok(ExitCode::FAILURE)
+}
+
+fn generate_shared_key(output: Option<&Path>) -> Result<ExitCode, VerbError> {
+    match output {
+        None => shared_key::generate(&mut stdout())?,
+        Some(path) => {
+            shared_key::generate_to(path)?;
+            writeln!(stderr(), "the shared key is in {}", path.display())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -44,7 +44,10 @@ fn the_start_says_where_it_listens_and_what_is_off() {
         said.contains("mesh: off (database.auth is omitted"),
         "{said}"
     );
-    assert!(said.contains("presence, logs are not built yet"), "{said}");
+    assert!(
+        said.contains("attachments_download, logs are not built yet"),
+        "{said}"
+    );
     assert!(!node.address.ends_with(":0"), "{said}");
 }
 
@@ -217,13 +220,15 @@ fn a_malformed_hash_is_told_from_a_wrong_key() {
 
 #[test]
 fn each_verb_explains_itself_with_an_example() {
-    let verbs: [&[&str]; 6] = [
+    let verbs: [&[&str]; 8] = [
         &["run"],
         &["config"],
         &["config", "validate"],
         &["api-key"],
         &["api-key", "generate"],
         &["api-key", "validate"],
+        &["shared-key"],
+        &["shared-key", "generate"],
     ];
     for verb in verbs {
         let output = tombolo(&[verb, &["--help"]].concat());

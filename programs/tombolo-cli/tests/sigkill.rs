@@ -74,7 +74,11 @@ fn write(mut client: Client, writer: u64, round: u64, told: &SyncSender<()>) -> 
         let id = format!("w{writer}-r{round}-{}", step / 4);
         let count = step % 4;
         // A new document and a changed one take different ways to the disk.
-        let policy = if count == 0 { "" } else { " ON ID CONFLICT DO UPDATE" };
+        let policy = if count == 0 {
+            ""
+        } else {
+            " ON ID CONFLICT DO UPDATE"
+        };
         let body = format!(
             r#"{{"statement":"INSERT INTO log DOCUMENTS (:d){policy}","args":{{"d":{{"_id":"{id}","a":{count},"b":{{"again":{count}}}}}}}}}"#
         );

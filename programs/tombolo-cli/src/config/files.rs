@@ -1,22 +1,25 @@
 //! The second step of reading a configuration: everything in it that depends on this machine.
-//! Reads the file itself, finds the data directory and loads the certificate.
+//! Reads the file itself, finds the data directory, and loads the certificate and the shared key.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use tombolo::SyncOptions;
 use tombolo_http::{Certificate, TlsError};
 
-use super::meaning::{Config, Directory, Encryption};
+use super::key_file::{self, KeyError};
+use super::meaning::{Config, Directory, Encryption, Mesh, Transports};
 use super::read::CONFIG_BYTES_MAX;
 use super::{ConfigError, Context, InsecureListen, parse};
 
 /// A configuration whose files exist and fit.
-#[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) config: Config,
     pub(crate) data_directory: PathBuf,
     /// `None`: plain HTTP, or no HTTP.
     pub(crate) certificate: Option<Certificate>,
+    /// `None`: the node joins no mesh.
+    pub(crate) sync: Option<SyncOptions>,
 }
 
 /// Why a configuration cannot be used. All are the operator's to mend.
@@ -33,6 +36,8 @@ pub(crate) enum FileError {
     Config(#[from] ConfigError),
     #[error("error: {file}: http_server.tls_config: {source}")]
     Tls { file: String, source: TlsError },
+    #[error("error: {file}: database.auth.small_peer_only.key_b64: {source}")]
+    Key { file: String, source: KeyError },
     #[error(
         "error: {file}: database.persistence_dir.from_env: the environment variable {name} is not set\n  = help: set it to a directory, or write {{ path: ... }}"
     )]
@@ -74,12 +79,13 @@ pub(crate) fn load(path: &Path, insecure_listen: InsecureListen) -> Result<Confi
     )?)
 }
 
-/// Finds the data directory and checks the certificate. `now_unix_s` is the time in seconds since 1970.
+/// Finds the data directory, and checks the certificate and the shared key.
+/// `now_unix_s` is the time in seconds since 1970.
 ///
 /// # Errors
 /// [`FileError`].
 pub(crate) fn check_files(
-    config: Config,
+    mut config: Config,
     path: &Path,
     now_unix_s: i64,
 ) -> Result<Checked, FileError> {
@@ -89,15 +95,45 @@ pub(crate) fn check_files(
     let certificate = match config.http.as_ref().map(|http| &http.encryption) {
         Some(Encryption::Tls { certificate, key }) => {
             let loaded = Certificate::load(&base.join(certificate), &base.join(key), now_unix_s);
-            Some(loaded.map_err(|source| FileError::Tls { file, source })?)
+            let failed = |source| FileError::Tls {
+                file: file.clone(),
+                source,
+            };
+            Some(loaded.map_err(failed)?)
         }
         _ => None,
+    };
+    let sync = match config.database.mesh.take() {
+        None => None,
+        Some(mesh) => {
+            let options = sync_options(mesh, base, &mut config.notices);
+            Some(options.map_err(|source| FileError::Key { file, source })?)
+        }
     };
     Ok(Checked {
         config,
         data_directory,
         certificate,
+        sync,
     })
+}
+
+fn sync_options(
+    mesh: Mesh,
+    base: &Path,
+    notices: &mut Vec<String>,
+) -> Result<SyncOptions, KeyError> {
+    let Mesh { key, transports } = mesh;
+    let Transports {
+        listen,
+        servers,
+        retry_interval,
+    } = transports;
+    let mut options = SyncOptions::new(key_file::load(key, base, notices)?);
+    options.listen.extend(listen);
+    options.known_tcp_servers = servers;
+    options.retry_interval = retry_interval.unwrap_or(options.retry_interval);
+    Ok(options)
 }
 
 fn data_directory(config: &Config, base: &Path, file: &str) -> Result<PathBuf, FileError> {

@@ -1,8 +1,11 @@
 //! The configuration as it is meant: a value of these types has been checked and needs no second look.
 //! Paths are still as typed, relative to nothing; `files` looks at the disk.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use tombolo::{Object, SharedKey};
 
 use crate::api_key::KeyHash;
 
@@ -23,6 +26,45 @@ pub(crate) struct Database {
     pub(crate) id: String,
     pub(crate) device_name: String,
     pub(crate) directory: Directory,
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// `None`: it has no key, or nothing to use it on.
+    pub(crate) mesh: Option<Mesh>,
+}
+
+/// What the node asks its peers for. The database takes it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Subscription {
+    pub(crate) statement: String,
+    pub(crate) arguments: Object,
+}
+
+/// How the node joins a mesh.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    pub(crate) key: KeySource,
+    pub(crate) transports: Transports,
+}
+
+/// Where the shared key comes from.
+#[derive(Debug)]
+pub(crate) enum KeySource {
+    /// It stands in the configuration.
+    Typed(Box<SharedKey>),
+    /// A file of this name holds it; absolute, or relative to the configuration file.
+    File(PathBuf),
+    /// The value of this environment variable.
+    FromEnvironment(String),
+}
+
+/// Over what the node reaches its peers; at least one of the two is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Transports {
+    /// Where it listens for peers.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Whom it dials, as `host:port`.
+    pub(crate) servers: Vec<String>,
+    /// `None`: the default of the mesh.
+    pub(crate) retry_interval: Option<Duration>,
 }
 
 /// A directory by the ways in which it can be named.
@@ -66,6 +108,7 @@ pub(crate) struct Api {
     /// Bytes that a body of `/execute` may have; `None`: the route does not exist.
     pub(crate) execute_body_bytes_max: Option<usize>,
     pub(crate) health: bool,
+    pub(crate) presence: bool,
 }
 
 /// Who may use the routes.

@@ -2,6 +2,7 @@
 //! `parse` does no I/O and never panics; whatever the program cannot do yet is refused by name, never ignored.
 
 mod files;
+mod key_file;
 mod meaning;
 mod problem;
 mod raw;
@@ -10,10 +11,13 @@ mod resolve;
 mod resolve_auth;
 mod resolve_database;
 mod resolve_http;
+mod resolve_mesh;
+mod resolve_subscriptions;
 
 pub(crate) use files::{Checked, FileError, check_files, load};
 pub(crate) use meaning::{
-    Api, Clients, Config, Console, Http, Identity, Level, Logging, Permission,
+    Api, Clients, Config, Console, Database, Http, Identity, Level, Logging, Permission,
+    Subscription,
 };
 pub(crate) use problem::ConfigError;
 pub(crate) use resolve::InsecureListen;

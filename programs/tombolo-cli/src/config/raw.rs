@@ -11,6 +11,7 @@ use serde::de::value::{
 };
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+use tombolo::Value;
 
 /// A value that may be absent or null; when present, with its place in the file.
 pub(super) type Placed<T> = Option<Spanned<T>>;
@@ -34,8 +35,8 @@ pub(super) struct RawDatabase {
     pub(super) db_id: Spanned<String>,
     pub(super) device_name: Spanned<String>,
     pub(super) auth: Placed<Setting<RawDatabaseAuth>>,
-    pub(super) subscriptions: Placed<Setting<Vec<Anything>>>,
-    pub(super) persistence_dir: Placed<WordOr<RawDirectory>>,
+    pub(super) subscriptions: Placed<Setting<Vec<Spanned<WordOr<RawSubscription>>>>>,
+    pub(super) persistence_dir: Placed<WordOr<RawPath>>,
     pub(super) transport_config: Placed<Setting<RawTransports>>,
     pub(super) auto_fetch_attachments: Placed<bool>,
 }
@@ -51,15 +52,22 @@ pub(super) struct RawDatabaseAuth {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSmallPeerOnly {
-    #[serde(rename = "offline_license_token")]
-    pub(super) _offline_license_token: Option<String>,
-    pub(super) key_b64: Placed<Anything>,
+    /// Its value is not even kept.
+    pub(super) offline_license_token: Placed<Anything>,
+    pub(super) key_b64: Placed<Setting<WordOr<RawPath>>>,
 }
 
-/// Also the shape of the log directories, which are not built yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawDirectory {
+pub(super) struct RawSubscription {
+    pub(super) query: Spanned<String>,
+    pub(super) args: Placed<Setting<BTreeMap<String, Value>>>,
+}
+
+/// Where something lies: a directory or a file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPath {
     pub(super) path: Placed<String>,
     pub(super) from_env: Placed<String>,
 }
@@ -86,9 +94,9 @@ pub(super) struct RawPeerToPeer {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConnect {
-    pub(super) known_tcp_servers: Placed<Setting<Vec<Anything>>>,
+    pub(super) known_tcp_servers: Placed<Setting<Vec<Spanned<String>>>>,
     pub(super) known_ws_servers: Placed<Setting<Vec<Anything>>>,
-    pub(super) retry_interval_msec: Placed<Anything>,
+    pub(super) retry_interval_msec: Placed<Setting<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,11 +108,11 @@ pub(super) struct RawListen {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTcpListen {
+    #[serde(alias = "enabled")]
     pub(super) enable: Placed<bool>,
-    #[serde(rename = "ip")]
-    pub(super) _ip: Option<String>,
-    #[serde(rename = "port")]
-    pub(super) _port: Option<u16>,
+    #[serde(alias = "interface_ip")]
+    pub(super) ip: Placed<String>,
+    pub(super) port: Placed<u16>,
 }
 
 #[derive(Debug, Deserialize)]

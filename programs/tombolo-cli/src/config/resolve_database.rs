@@ -1,37 +1,39 @@
-//! The section `database`: the local replica, and the mesh features that are refused until they are built.
+//! The section `database`: the local replica, what it asks its peers for, and where it lies.
 
 use serde_saphyr::{Location, Spanned};
 
 use super::meaning::{Database, Directory};
-use super::raw::{
-    Placed, RawConnect, RawDatabase, RawDatabaseAuth, RawDirectory, RawListen, RawPeerToPeer,
-    RawTransports, Setting, WordOr,
-};
+use super::raw::{RawDatabase, RawPath, WordOr};
 use super::resolve::Findings;
+use super::{resolve_mesh, resolve_subscriptions};
 
 /// Longest database id, in bytes; it appears in paths of the HTTP API.
 const ID_BYTES_MAX: usize = 128;
+/// Longest device name, in bytes; every peer is told it.
+const DEVICE_NAME_BYTES_MAX: usize = 128;
 
 pub(super) fn database(raw: RawDatabase, findings: &mut Findings) -> Option<Database> {
     let id = database_id(raw.db_id, findings);
-    if raw.device_name.value.is_empty() {
-        let place = raw.device_name.referenced;
+    let name_bytes = raw.device_name.value.len();
+    if !(1..=DEVICE_NAME_BYTES_MAX).contains(&name_bytes) {
+        let what = match name_bytes {
+            0 => "is empty".to_owned(),
+            _ => format!("has {name_bytes} bytes"),
+        };
+        let remedy = format!("give the device a name of 1 to {DEVICE_NAME_BYTES_MAX} bytes");
         findings.refuse(
             "database.device_name",
-            place,
-            "is empty",
-            "give the device a name of one character or more",
+            raw.device_name.referenced,
+            what,
+            remedy,
         );
     }
-    mesh_credential(raw.auth, findings);
-    findings.expect_empty("database.subscriptions", raw.subscriptions);
+    let mesh = resolve_mesh::mesh(raw.auth, raw.transport_config, findings);
+    let subscriptions = resolve_subscriptions::subscriptions(raw.subscriptions, findings);
     findings.expect_false(
         "database.auto_fetch_attachments",
         raw.auto_fetch_attachments.as_ref(),
     );
-    if let Some(transports) = findings.section("database.transport_config", raw.transport_config) {
-        expect_transports_off(transports.value, findings);
-    }
     let directory = match raw.persistence_dir {
         None => Some(Directory::NextToExecutable),
         Some(raw) => directory("database.persistence_dir", raw, findings),
@@ -40,6 +42,8 @@ pub(super) fn database(raw: RawDatabase, findings: &mut Findings) -> Option<Data
         id: id?,
         device_name: raw.device_name.value,
         directory: directory?,
+        subscriptions,
+        mesh,
     })
 }
 
@@ -59,103 +63,9 @@ fn database_id(raw: Spanned<String>, findings: &mut Findings) -> Option<String> 
     None
 }
 
-fn mesh_credential(raw: Placed<Setting<RawDatabaseAuth>>, findings: &mut Findings) {
-    let Some(raw) = findings.section("database.auth", raw) else {
-        findings.notice("mesh: off (database.auth is omitted: this node has neither a key nor a server to prove itself with)");
-        return;
-    };
-    let RawDatabaseAuth {
-        server,
-        small_peer_only,
-    } = raw.value;
-    let has_server = server.is_some();
-    findings.expect_off("database.auth.server", server.as_ref());
-    let Some(small_peer) = findings.section("database.auth.small_peer_only", small_peer_only)
-    else {
-        if !has_server {
-            findings.refuse(
-                "database.auth",
-                raw.referenced,
-                "names no way to authenticate",
-                "add small_peer_only: {}, or remove database.auth",
-            );
-        }
-        return;
-    };
-    if has_server {
-        findings.refuse(
-            "database.auth",
-            raw.referenced,
-            "names two ways to authenticate",
-            "keep exactly one",
-        );
-    }
-    findings.expect_off(
-        "database.auth.small_peer_only.key_b64",
-        small_peer.value.key_b64.as_ref(),
-    );
-    findings.notice(
-        "mesh: off (sync between peers is not built yet; this node answers HTTP clients only)",
-    );
-}
-
-fn expect_transports_off(raw: RawTransports, findings: &mut Findings) {
-    const PATH: &str = "database.transport_config";
-    if let Some(raw) = findings.section(&format!("{PATH}.peer_to_peer"), raw.peer_to_peer) {
-        let RawPeerToPeer {
-            ble_enabled,
-            lan_enabled,
-            lan_mdns_enabled,
-            lan_multicast_enabled,
-            awdl_enabled,
-            wifi_aware_enabled,
-        } = raw.value;
-        let switches = [
-            ("ble_enabled", ble_enabled),
-            ("lan_enabled", lan_enabled),
-            ("lan_mdns_enabled", lan_mdns_enabled),
-            ("lan_multicast_enabled", lan_multicast_enabled),
-            ("awdl_enabled", awdl_enabled),
-            ("wifi_aware_enabled", wifi_aware_enabled),
-        ];
-        for (name, switch) in switches {
-            findings.expect_false(&format!("{PATH}.peer_to_peer.{name}"), switch.as_ref());
-        }
-    }
-    if let Some(raw) = findings.section(&format!("{PATH}.connect_config"), raw.connect_config) {
-        let RawConnect {
-            known_tcp_servers,
-            known_ws_servers,
-            retry_interval_msec,
-        } = raw.value;
-        findings.expect_empty(
-            &format!("{PATH}.connect_config.known_tcp_servers"),
-            known_tcp_servers,
-        );
-        findings.expect_empty(
-            &format!("{PATH}.connect_config.known_ws_servers"),
-            known_ws_servers,
-        );
-        findings.expect_off(
-            &format!("{PATH}.connect_config.retry_interval_msec"),
-            retry_interval_msec.as_ref(),
-        );
-    }
-    if let Some(raw) = findings.section(&format!("{PATH}.listen_config"), raw.listen_config) {
-        let RawListen { tcp_listen } = raw.value;
-        if let Some(raw) = findings.section(&format!("{PATH}.listen_config.tcp_listen"), tcp_listen)
-        {
-            findings.expect_false(
-                &format!("{PATH}.listen_config.tcp_listen.enable"),
-                raw.value.enable.as_ref(),
-            );
-        }
-    }
-}
-
 fn directory(
     path: &str,
-    raw: Spanned<WordOr<RawDirectory>>,
+    raw: Spanned<WordOr<RawPath>>,
     findings: &mut Findings,
 ) -> Option<Directory> {
     const FORMS: &str = "write from_current_exe, temp_dir, { path: ... } or { from_env: NAME }";
@@ -167,13 +77,13 @@ fn directory(
             findings.refuse(path, place, "names no directory", FORMS);
             None
         }
-        WordOr::Given(RawDirectory {
+        WordOr::Given(RawPath {
             path: Some(typed),
             from_env: None,
         }) => {
             filled(format!("{path}.path"), typed, findings).map(|text| Directory::Path(text.into()))
         }
-        WordOr::Given(RawDirectory {
+        WordOr::Given(RawPath {
             path: None,
             from_env: Some(name),
         }) => filled(format!("{path}.from_env"), name, findings).map(Directory::FromEnvironment),
@@ -184,7 +94,12 @@ fn directory(
     }
 }
 
-fn filled(path: String, text: Spanned<String>, findings: &mut Findings) -> Option<String> {
+/// A text that is not empty.
+pub(super) fn filled(
+    path: String,
+    text: Spanned<String>,
+    findings: &mut Findings,
+) -> Option<String> {
     let place: Location = text.referenced;
     if text.value.is_empty() {
         findings.refuse(path, place, "is empty", "write a path or a name");

@@ -22,12 +22,7 @@ const BYTES_PER_MB: usize = 1024 * 1024;
 const CONNECTIONS_MAX: u64 = 1_000_000;
 
 /// Routes that `http_api: true` will mean once they are built.
-const ROUTES_NOT_BUILT: [&str; 4] = [
-    "attachments_upload",
-    "attachments_download",
-    "presence",
-    "logs",
-];
+const ROUTES_NOT_BUILT: [&str; 3] = ["attachments_upload", "attachments_download", "logs"];
 
 pub(super) fn http(
     raw: Placed<Setting<RawHttpServer>>,
@@ -49,10 +44,8 @@ pub(super) fn http(
     findings.expect_false("http_server.serve_docs", raw.serve_docs.as_ref());
     let host = host_of(&raw.listen_addr, findings);
     let encryption = encryption(raw.tls_config.value, raw.tls_config.referenced, findings);
-    let api = Api {
-        execute_body_bytes_max: execute(raw.http_api, findings),
-        health: raw.enable_healthcheck.is_some_and(|switch| switch.value),
-    };
+    let health = raw.enable_healthcheck.is_some_and(|switch| switch.value);
+    let api = api(raw.http_api, health, findings);
     let clients = auth.unwrap_or_else(|| {
         let remedy =
             "add auth with identities and permission_sets, or auth: dev_mode on a loopback address";
@@ -157,30 +150,43 @@ fn refuse_insecure(
     }
 }
 
-/// The size limit of `/execute`, or `None` if the route is off.
-fn execute(raw: Spanned<Setting<RawHttpApi>>, findings: &mut Findings) -> Option<usize> {
+/// Which routes are on.
+fn api(raw: Spanned<Setting<RawHttpApi>>, health: bool, findings: &mut Findings) -> Api {
     let raw = match raw.value {
-        Setting::Bool(false) => return None,
-        Setting::Bool(true) => {
-            let missing = ROUTES_NOT_BUILT.join(", ");
-            findings.notice(format!(
-                "http_api: true turns on execute; {missing} are not built yet"
-            ));
-            return megabytes(EXECUTE_BODY_MB);
+        Setting::Bool(switch) => {
+            if switch {
+                let missing = ROUTES_NOT_BUILT.join(", ");
+                findings.notice(format!(
+                    "http_api: true turns on execute and presence; {missing} are not built yet"
+                ));
+            }
+            return Api {
+                execute_body_bytes_max: megabytes(EXECUTE_BODY_MB).filter(|_| switch),
+                health,
+                presence: switch,
+            };
         }
         Setting::Given(raw) => raw,
     };
-    let others = [
-        raw.attachments_upload,
-        raw.attachments_download,
-        raw.presence,
-        raw.logs,
-    ];
+    let others = [raw.attachments_upload, raw.attachments_download, raw.logs];
     for (name, raw) in ROUTES_NOT_BUILT.iter().zip(others) {
-        expect_route_off(&format!("http_server.http_api.{name}"), raw, findings);
+        let path = format!("http_server.http_api.{name}");
+        if let Some(raw) = raw
+            && is_on(&raw.value)
+        {
+            findings.not_built(&path, raw.referenced);
+        }
     }
-    let Spanned { value, .. } = raw.execute?;
-    match value {
+    Api {
+        execute_body_bytes_max: execute(raw.execute, findings),
+        health,
+        presence: presence(raw.presence, findings),
+    }
+}
+
+/// The size limit of `/execute`, or `None` if the route is off.
+fn execute(raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) -> Option<usize> {
+    match raw?.value {
         Setting::Bool(false) => None,
         Setting::Bool(true) => megabytes(EXECUTE_BODY_MB),
         Setting::Given(RawEndpoint {
@@ -193,16 +199,26 @@ fn execute(raw: Spanned<Setting<RawHttpApi>>, findings: &mut Findings) -> Option
     }
 }
 
-fn expect_route_off(path: &str, raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) {
-    let Some(raw) = raw else { return };
-    let is_asked = match &raw.value {
+fn presence(raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) -> bool {
+    let Some(raw) = raw else { return false };
+    if let Setting::Given(RawEndpoint {
+        max_body_size_mb: Some(size),
+        ..
+    }) = &raw.value
+    {
+        let path = "http_server.http_api.presence.max_body_size_mb";
+        let what = "limits nothing: a request for presence has no body";
+        findings.refuse(path, size.referenced, what, "remove it");
+    }
+    is_on(&raw.value)
+}
+
+fn is_on(raw: &Setting<RawEndpoint>) -> bool {
+    match raw {
         Setting::Bool(switch) => *switch,
         Setting::Given(RawEndpoint { enabled, .. }) => {
             enabled.as_ref().is_none_or(|switch| switch.value)
         }
-    };
-    if is_asked {
-        findings.not_built(path, raw.referenced);
     }
 }
 

@@ -29,6 +29,10 @@ pub(crate) enum Caller<'a> {
 #[derive(Debug)]
 pub(crate) struct ExecutePermit(());
 
+/// Proof that a client may see who is in the mesh. Only this file makes one.
+#[derive(Debug)]
+pub(crate) struct PresencePermit(());
+
 /// Why a client was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuthRefusal {
@@ -77,18 +81,25 @@ impl Guard {
 impl Caller<'_> {
     /// Decides whether this client may run statements.
     pub(crate) fn permit_execute(&self) -> Result<ExecutePermit, AuthRefusal> {
-        match self {
-            Self::Anyone => Ok(ExecutePermit(())),
-            Self::Identity(identity) => match identity.permission {
-                Permission::Full => Ok(ExecutePermit(())),
-                Permission::Nothing => {
-                    tracing::warn!(
-                        identity = identity.audit_id,
-                        "has no permission set and was refused"
-                    );
-                    Err(AuthRefusal::NotPermitted)
-                }
-            },
+        self.require_full().map(ExecutePermit)
+    }
+
+    /// Decides whether this client may see who is in the mesh.
+    pub(crate) fn permit_presence(&self) -> Result<PresencePermit, AuthRefusal> {
+        self.require_full().map(PresencePermit)
+    }
+
+    fn require_full(&self) -> Result<(), AuthRefusal> {
+        let Self::Identity(identity) = self else {
+            return Ok(());
+        };
+        match identity.permission {
+            Permission::Full => Ok(()),
+            Permission::Nothing => {
+                let identity = &identity.audit_id;
+                tracing::warn!(identity, "has no permission set and was refused");
+                Err(AuthRefusal::NotPermitted)
+            }
         }
     }
 }

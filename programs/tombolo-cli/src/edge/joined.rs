@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tombolo::{Database, ExecuteError, Object, Prepared, QueryError, Response};
 
-use super::authorize::ExecutePermit;
+use super::authorize::{ExecutePermit, PresencePermit};
 use super::node::{Failure, Node};
 
 /// A read may hold an asynchronous thread this long, then it begins again on a thread of its own.
@@ -109,6 +109,13 @@ impl Node for JoinedDatabase {
             }
             result => result.map_err(failure),
         }
+    }
+
+    fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {
+        let internal = |reason| Failure::Internal { reason };
+        let graph = self.database.presence();
+        let graph = graph.ok_or_else(|| internal("the node has no peer key".to_owned()))?;
+        serde_json::to_vec(&graph).map_err(|error| internal(chain(&error)))
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) struct Settings {
 enum Route {
     Execute { body_bytes_max: usize },
     Health,
+    Presence,
 }
 
 impl<N: Node> Edge<N> {
@@ -71,6 +72,7 @@ impl<N: Node> Edge<N> {
     fn route(&self, path: &str) -> Result<Route, Refused> {
         let execute = match path {
             "/health" if self.api.health => return Ok(Route::Health),
+            "/presence" if self.api.presence => return Ok(Route::Presence),
             "/execute" | "/api/v4/store/execute" | "/api/v5/store/execute" => true,
             _ => match path
                 .strip_prefix('/')
@@ -127,7 +129,21 @@ impl<N: Node> Edge<N> {
             .await;
         match outcome {
             Ok(done) => Ok(reply::executed(&done)),
-            Err(failure) => Err(refuse_statement(failure, id)),
+            Err(failure) => Err(refuse_failed(failure, id)),
+        }
+    }
+
+    async fn presence(&self, request: Request) -> Result<Response, Refused> {
+        let Request { head, id, .. } = request;
+        let caller = self
+            .guard
+            .identify(&head.headers)
+            .await
+            .map_err(refuse_client)?;
+        let permit = caller.permit_presence().map_err(refuse_client)?;
+        match self.node.presence(permit) {
+            Ok(graph) => Ok(json_response(StatusCode::OK, graph)),
+            Err(failure) => Err(refuse_failed(failure, id)),
         }
     }
 }
@@ -142,7 +158,11 @@ impl<N: Node> Answer for Edge<N> {
             (Route::Health, &Method::GET | &Method::HEAD) => {
                 json_response(StatusCode::OK, r#"{"status":"ok"}"#)
             }
-            (Route::Health, _) => wrong_method("GET, HEAD"),
+            (Route::Presence, &Method::GET | &Method::HEAD) => self
+                .presence(request)
+                .await
+                .unwrap_or_else(|refused| refused.response()),
+            (Route::Health | Route::Presence, _) => wrong_method("GET, HEAD"),
             (Route::Execute { body_bytes_max }, &Method::POST) => self
                 .execute(request, body_bytes_max)
                 .await
@@ -219,7 +239,7 @@ fn refuse_question(error: question::QuestionError) -> Refused {
     refused
 }
 
-fn refuse_statement(failure: Failure, id: tombolo_http::RequestId) -> Refused {
+fn refuse_failed(failure: Failure, id: tombolo_http::RequestId) -> Refused {
     match failure {
         Failure::Statement {
             code,
@@ -240,11 +260,11 @@ fn refuse_statement(failure: Failure, id: tombolo_http::RequestId) -> Refused {
             "the statement took too long and was given up; ask for less",
         ),
         Failure::Internal { reason } => {
-            tracing::error!(request_id = %id, reason, "a statement failed inside the node");
+            tracing::error!(request_id = %id, reason, "a request failed inside the node");
             Refused::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
-                "the node failed while it ran the statement; its log names this request by its x-request-id",
+                "the node failed; its log names this request by its x-request-id",
             )
         }
     }

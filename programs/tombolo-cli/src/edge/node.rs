@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tombolo::Object;
 
-use super::authorize::ExecutePermit;
+use super::authorize::{ExecutePermit, PresencePermit};
 
-/// A database that runs statements.
+/// A database that runs statements and knows its neighbours.
 pub(crate) trait Node: Send + Sync + 'static {
     /// Runs one statement. `time_left` is what remains until the client is told 408.
     fn execute(
@@ -18,6 +18,9 @@ pub(crate) trait Node: Send + Sync + 'static {
         arguments: Object,
         time_left: Option<Duration>,
     ) -> impl Future<Output = Result<tombolo::Response, Failure>> + Send;
+
+    /// This node and those that it is linked with, as JSON. Waits for nothing.
+    fn presence(&self, permit: PresencePermit) -> Result<Vec<u8>, Failure>;
 }
 
 /// Why a statement did not succeed.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tombolo::{Object, OutcomeKind, Value};
 use tombolo_http::{Limits, Listener, Server, Transport};
 
-use super::authorize::ExecutePermit;
+use super::authorize::{ExecutePermit, PresencePermit};
 use super::node::{Failure, Node};
 use super::{Edge, Settings};
 use crate::api_key::{GeneratedKey, KeyHash};
@@ -50,6 +50,10 @@ impl Node for Scripted {
             }
         }
     }
+
+    fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {
+        Ok(br#"{"remotePeers":[]}"#.to_vec())
+    }
 }
 
 struct Running {
@@ -85,6 +89,7 @@ async fn start(api: Api, clients: Clients, limits: Limits) -> Running {
 const ALL: Api = Api {
     execute_body_bytes_max: Some(1000),
     health: true,
+    presence: true,
 };
 
 async fn open() -> Running {
@@ -161,14 +166,14 @@ async fn a_route_that_is_off_is_not_found() {
     let off = Api {
         execute_body_bytes_max: None,
         health: false,
+        presence: false,
     };
     let node = start(off, Clients::Anyone, Limits::default()).await;
     assert_answer(&node.post("/execute", "{}").await, 404, "unknown_path");
-    assert_answer(
-        &node.send("GET /health HTTP/1.1", "").await,
-        404,
-        "unknown_path",
-    );
+    for path in ["/health", "/presence"] {
+        let answer = node.send(&format!("GET {path} HTTP/1.1"), "").await;
+        assert_answer(&answer, 404, "unknown_path");
+    }
 }
 
 #[tokio::test]
@@ -186,6 +191,26 @@ async fn health_answers_without_a_key_and_only_to_get_and_head() {
     );
     assert_answer(
         &node.send("DELETE /health HTTP/1.1", "").await,
+        405,
+        "allow: GET, HEAD",
+    );
+}
+
+#[tokio::test]
+async fn presence_answers_only_to_get_and_head() {
+    let node = open().await;
+    assert_answer(
+        &node.send("GET /presence HTTP/1.1", "").await,
+        200,
+        r#"{"remotePeers":[]}"#,
+    );
+    assert_answer(
+        &node.send("HEAD /presence HTTP/1.1", "").await,
+        200,
+        "content-length: 18",
+    );
+    assert_answer(
+        &node.send("POST /presence HTTP/1.1", "").await,
         405,
         "allow: GET, HEAD",
     );
@@ -300,6 +325,10 @@ async fn only_a_known_key_with_a_permission_runs_a_statement() {
             format!("POST /execute HTTP/1.1\r\ncontent-type: application/json{authorization}");
         node.send(&head, r#"{"statement":"ECHO"}"#).await
     };
+    let look = async |authorization: &str| {
+        node.send(&format!("GET /presence HTTP/1.1{authorization}"), "")
+            .await
+    };
     assert_answer(&run("").await, 401, "www-authenticate: Bearer");
     assert_answer(&run("\r\nauthorization: Basic abc").await, 401, "no_key");
     assert_answer(
@@ -321,4 +350,9 @@ async fn only_a_known_key_with_a_permission_runs_a_statement() {
         403,
         "not_permitted",
     );
+    assert_answer(&look("").await, 401, "www-authenticate: Bearer");
+    let bare = look(&format!("\r\nauthorization: Bearer {bare_key}")).await;
+    assert_answer(&bare, 403, "not_permitted");
+    let full = look(&format!("\r\nauthorization: Bearer {full_key}")).await;
+    assert_answer(&full, 200, r#"{"remotePeers":[]}"#);
 }

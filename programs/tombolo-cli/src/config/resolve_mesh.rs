@@ -1,0 +1,287 @@
+//! The keys `database.auth` and `database.transport_config`: how the node proves itself to peers and reaches them.
+//! Without a key nothing is started: no byte ever goes to a peer that was not proven.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde_saphyr::{Location, Spanned};
+use tombolo::SharedKey;
+
+use super::meaning::{KeySource, Mesh, Transports};
+use super::raw::{
+    Anything, Placed, RawConnect, RawDatabaseAuth, RawListen, RawPath, RawPeerToPeer, RawTcpListen,
+    RawTransports, Setting, WordOr,
+};
+use super::resolve::Findings;
+use super::resolve_database::filled;
+
+const AUTH: &str = "database.auth";
+const KEY: &str = "database.auth.small_peer_only.key_b64";
+const TRANSPORTS: &str = "database.transport_config";
+const SERVERS: &str = "database.transport_config.connect_config.known_tcp_servers";
+const LISTEN: &str = "database.transport_config.listen_config.tcp_listen";
+const RETRY: &str = "database.transport_config.connect_config.retry_interval_msec";
+/// Servers that one node dials; each costs a task.
+const SERVERS_MAX: usize = 64;
+/// Longest `host:port`; names of DNS have at most 253 bytes.
+const SERVER_BYTES_MAX: usize = 300;
+const RETRY_MS_MIN: u64 = 50;
+const RETRY_MS_MAX: u64 = 60 * 60 * 1000;
+
+pub(super) fn mesh(
+    auth: Placed<Setting<RawDatabaseAuth>>,
+    transports: Placed<Setting<RawTransports>>,
+    findings: &mut Findings,
+) -> Option<Mesh> {
+    let key = key(auth, findings);
+    let transports = match findings.section(TRANSPORTS, transports) {
+        None => Transports::default(),
+        Some(raw) => transports_of(raw.value, findings),
+    };
+    let reaches = transports.listen.is_some() || !transports.servers.is_empty();
+    match (key, reaches) {
+        (Key::Given(key), true) => Some(Mesh { key, transports }),
+        (Key::Given(_), false) => {
+            findings.notice("mesh: off (transport_config has neither tcp_listen nor known_tcp_servers, and peers are not discovered yet)");
+            None
+        }
+        (Key::Absent(why), true) => {
+            findings.notice(format!(
+                "mesh: off ({why}; tcp_listen and known_tcp_servers stay off)"
+            ));
+            None
+        }
+        (Key::Absent(why), false) => {
+            findings.notice(format!("mesh: off ({why})"));
+            None
+        }
+        (Key::Refused, _) => None,
+    }
+}
+
+/// What the node has to prove itself with.
+enum Key {
+    Given(KeySource),
+    /// And why.
+    Absent(&'static str),
+    /// A problem was told.
+    Refused,
+}
+
+fn key(raw: Placed<Setting<RawDatabaseAuth>>, findings: &mut Findings) -> Key {
+    let Some(raw) = findings.section(AUTH, raw) else {
+        return Key::Absent(
+            "database.auth is omitted: this node has neither a key nor a server to prove itself with",
+        );
+    };
+    let RawDatabaseAuth {
+        server,
+        small_peer_only,
+    } = raw.value;
+    let has_server = server
+        .as_ref()
+        .is_some_and(|server| server.value == Anything::Asked);
+    findings.expect_off("database.auth.server", server.as_ref());
+    let small_peer = findings.section("database.auth.small_peer_only", small_peer_only);
+    let Some(small_peer) = small_peer else {
+        if !has_server {
+            findings.refuse(
+                AUTH,
+                raw.referenced,
+                "names no way to authenticate",
+                "add small_peer_only: { key_b64: ... }, or remove database.auth",
+            );
+        }
+        return Key::Refused;
+    };
+    if has_server {
+        findings.refuse(
+            AUTH,
+            raw.referenced,
+            "names two ways to authenticate",
+            "keep exactly one",
+        );
+    }
+    let token = small_peer.value.offline_license_token;
+    if token.is_some_and(|token| token.value == Anything::Asked) {
+        findings.notice("offline_license_token: is not needed and was not read");
+    }
+    match findings.section(KEY, small_peer.value.key_b64) {
+        None => Key::Absent(
+            "small_peer_only has no key_b64: this node has no key to prove itself with; make one with: tombolo shared-key generate",
+        ),
+        Some(raw) => key_source(raw, findings).map_or(Key::Refused, Key::Given),
+    }
+}
+
+fn key_source(raw: Spanned<WordOr<RawPath>>, findings: &mut Findings) -> Option<KeySource> {
+    let place: Location = raw.referenced;
+    match raw.value {
+        WordOr::Word(text) => match SharedKey::parse(&text) {
+            Ok(key) => Some(KeySource::Typed(Box::new(key))),
+            Err(error) => {
+                findings.refuse(KEY, place, error.to_string(), "");
+                None
+            }
+        },
+        WordOr::Given(RawPath {
+            path: Some(path),
+            from_env: None,
+        }) => {
+            filled(format!("{KEY}.path"), path, findings).map(|text| KeySource::File(text.into()))
+        }
+        WordOr::Given(RawPath {
+            path: None,
+            from_env: Some(name),
+        }) => filled(format!("{KEY}.from_env"), name, findings).map(KeySource::FromEnvironment),
+        WordOr::Given(_) => {
+            findings.refuse(
+                KEY,
+                place,
+                "needs exactly one of path and from_env",
+                "write the key itself, { path: FILE } or { from_env: NAME }",
+            );
+            None
+        }
+    }
+}
+
+fn transports_of(raw: RawTransports, findings: &mut Findings) -> Transports {
+    let mut transports = Transports::default();
+    let nearby = findings.section(&format!("{TRANSPORTS}.peer_to_peer"), raw.peer_to_peer);
+    if let Some(nearby) = nearby {
+        expect_discovery_off(nearby.value, findings);
+    }
+    let connect = findings.section(&format!("{TRANSPORTS}.connect_config"), raw.connect_config);
+    if let Some(connect) = connect {
+        let RawConnect {
+            known_tcp_servers,
+            known_ws_servers,
+            retry_interval_msec,
+        } = connect.value;
+        transports.servers = servers(known_tcp_servers, findings);
+        let path = format!("{TRANSPORTS}.connect_config.known_ws_servers");
+        findings.expect_empty(&path, known_ws_servers);
+        transports.retry_interval = retry_interval(retry_interval_msec, findings);
+    }
+    let listen = findings.section(&format!("{TRANSPORTS}.listen_config"), raw.listen_config);
+    if let Some(listen) = listen {
+        let RawListen { tcp_listen } = listen.value;
+        if let Some(raw) = findings.section(LISTEN, tcp_listen) {
+            transports.listen = listen_address(raw, findings);
+        }
+    }
+    transports
+}
+
+fn expect_discovery_off(raw: RawPeerToPeer, findings: &mut Findings) {
+    let RawPeerToPeer {
+        ble_enabled,
+        lan_enabled,
+        lan_mdns_enabled,
+        lan_multicast_enabled,
+        awdl_enabled,
+        wifi_aware_enabled,
+    } = raw;
+    let switches = [
+        ("ble_enabled", ble_enabled),
+        ("lan_enabled", lan_enabled),
+        ("lan_mdns_enabled", lan_mdns_enabled),
+        ("lan_multicast_enabled", lan_multicast_enabled),
+        ("awdl_enabled", awdl_enabled),
+        ("wifi_aware_enabled", wifi_aware_enabled),
+    ];
+    for (name, switch) in switches {
+        let path = format!("{TRANSPORTS}.peer_to_peer.{name}");
+        findings.expect_false(&path, switch.as_ref());
+    }
+}
+
+fn servers(raw: Placed<Setting<Vec<Spanned<String>>>>, findings: &mut Findings) -> Vec<String> {
+    let Some(raw) = findings.section(SERVERS, raw) else {
+        return Vec::new();
+    };
+    if raw.value.len() > SERVERS_MAX {
+        let remedy =
+            format!("keep at most {SERVERS_MAX}: peers behind a server are reached through it");
+        findings.refuse(SERVERS, raw.referenced, "has too many entries", remedy);
+        return Vec::new();
+    }
+    let mut servers = Vec::with_capacity(raw.value.len());
+    for (index, server) in raw.value.into_iter().enumerate() {
+        let path = format!("{SERVERS}[{index}]");
+        if servers.contains(&server.value) {
+            let remedy = "remove one of them: one link to a peer is enough";
+            findings.refuse(path, server.referenced, "stands here twice", remedy);
+        } else if is_server(&server.value) {
+            servers.push(server.value);
+        } else {
+            let remedy = "write host:port, for example 192.168.1.20:4040 or hub.example:4040";
+            findings.refuse(path, server.referenced, "is not a host with a port", remedy);
+        }
+    }
+    servers
+}
+
+fn is_server(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = match host.strip_prefix('[') {
+        Some(inside) => inside
+            .strip_suffix(']')
+            .is_some_and(|inside| inside.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => !host.is_empty() && !host.contains([':', '/', ' ', '@']),
+    };
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0) && text.len() <= SERVER_BYTES_MAX
+}
+
+fn retry_interval(raw: Placed<Setting<u64>>, findings: &mut Findings) -> Option<Duration> {
+    let raw = findings.section(RETRY, raw)?;
+    if (RETRY_MS_MIN..=RETRY_MS_MAX).contains(&raw.value) {
+        return Some(Duration::from_millis(raw.value));
+    }
+    let remedy = format!("write a number from {RETRY_MS_MIN} to {RETRY_MS_MAX}");
+    findings.refuse(RETRY, raw.referenced, "is out of range", remedy);
+    None
+}
+
+/// Where to listen, if it is enabled; `enable` is documented as a switch of its own.
+fn listen_address(raw: Spanned<RawTcpListen>, findings: &mut Findings) -> Option<SocketAddr> {
+    let RawTcpListen { enable, ip, port } = raw.value;
+    let address = match &ip {
+        None => None,
+        Some(ip) => {
+            let address = address_of(&ip.value);
+            if address.is_none() {
+                let remedy = "write an address of this machine, 127.0.0.1 for itself alone, or 0.0.0.0 or [::] for all networks";
+                findings.refuse(
+                    format!("{LISTEN}.ip"),
+                    ip.referenced,
+                    "is not an IP address",
+                    remedy,
+                );
+            }
+            address
+        }
+    };
+    if !enable.is_some_and(|enable| enable.value) {
+        return None;
+    }
+    if ip.is_none() || port.is_none() {
+        findings.refuse(
+            LISTEN,
+            raw.referenced,
+            "is enabled without ip or port",
+            "write both, for example ip: 0.0.0.0 and port: 4040",
+        );
+    }
+    Some(SocketAddr::new(address?, port?.value))
+}
+
+fn address_of(text: &str) -> Option<IpAddr> {
+    let inside = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    inside.unwrap_or(text).parse().ok()
+}
