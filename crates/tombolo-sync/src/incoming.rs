@@ -77,6 +77,8 @@ struct Waiting {
     id: DocumentId,
     told: Option<(Form, [u8; 16])>,
     delta: Option<(Bytes, Arc<Vec<Actor>>)>,
+    /// Whether the peer was asked for it whole and has not answered.
+    is_wanted: bool,
 }
 
 /// The batches at the front that are being applied.
@@ -435,6 +437,7 @@ impl Incoming {
             batch.stage = Stage::Ready;
         } else {
             batch.stage = Stage::Supplementing;
+            batch.expect(&wanted.places);
             desk.say(&Message::Want {
                 generation,
                 batch: batch.number,
@@ -582,6 +585,7 @@ impl Incoming {
             first += with_delta.len();
             if !places.is_empty() {
                 batch.stage = Stage::Supplementing;
+                batch.expect(&places);
                 let batch = batch.number;
                 desk.say(&Message::Want {
                     generation,
@@ -629,16 +633,28 @@ impl Batch {
         }
     }
 
+    /// Takes these documents from a supplement, and no others: what was denied
+    /// keeps its place among the items and must not come in that way.
+    fn expect(&mut self, places: &[u32]) {
+        for place in places {
+            if let Some(item) = self.items.get_mut(*place as usize) {
+                item.is_wanted = true;
+            }
+        }
+    }
+
     /// Puts the documents of a supplement where they were wanted.
     fn fill(&mut self, items: Vec<Item>, actors: &Arc<Vec<Actor>>) -> Result<(), WireError> {
         let mut places = HashMap::with_capacity(items.len());
-        for (at, waiting) in self.items.iter().enumerate() {
+        let waiting = self.items.iter().enumerate();
+        for (at, waiting) in waiting.filter(|(_, waiting)| waiting.is_wanted) {
             places.insert((Arc::clone(&waiting.collection), waiting.id.clone()), at);
         }
         for item in items {
-            let at = places.get(&(item.collection, item.id));
+            let at = places.remove(&(item.collection, item.id));
             match (at, item.payload) {
-                (Some(&at), Payload::Put(delta)) => {
+                (Some(at), Payload::Put(delta)) => {
+                    self.items[at].is_wanted = false;
                     self.items[at].told = None;
                     self.items[at].delta = Some((delta, Arc::clone(actors)));
                 }
@@ -684,6 +700,7 @@ impl Waiting {
             id: item.id,
             told: None,
             delta: None,
+            is_wanted: false,
         }
     }
 }

@@ -1,0 +1,14 @@
+//! A peer that lies, floods or falls silent: only its own session ends, with the
+//! reason that fits, and nothing of it is applied.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod frames;
+mod order;
+mod refused;
+mod scene;
+mod view;
