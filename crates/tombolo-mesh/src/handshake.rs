@@ -166,4 +166,6 @@ async fn within<T>(step: impl Future<Output = T>) -> Result<T, HandshakeError> {
 }
 
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod tests;

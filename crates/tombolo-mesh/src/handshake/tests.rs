@@ -3,127 +3,15 @@
 
 use std::io;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, DistinguishedName, HandshakeKind,
-    NamedGroup, ServerConfig, SignatureScheme, SupportedProtocolVersion,
-};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls::{AlertDescription, ClientConfig, HandshakeKind, NamedGroup, ServerConfig};
 use tokio_rustls::client;
 use tombolo_identity::{LEAF_VALID_MS, SharedKey};
 
+use super::strangers::{strange_client, strange_server};
 use super::*;
 use crate::testing::{DATABASE, NOW_MS, certified, connection, copy, handshaker, peer_key, public};
-
-/// Believes everything, as the peers of these tests do.
-#[derive(Debug)]
-struct Credulous;
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-    }
-}
-
-impl ClientCertVerifier for Credulous {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-    }
-}
-
-/// The configuration of a strange client, with a certificate or none.
-fn strange_client(
-    version: &'static SupportedProtocolVersion,
-    key: Option<Arc<CertifiedKey>>,
-) -> ClientConfig {
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Credulous));
-    let mut config = match key {
-        None => config.with_no_client_auth(),
-        Some(key) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
-    };
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    config
-}
-
-fn strange_server(
-    version: &'static SupportedProtocolVersion,
-    key: Arc<CertifiedKey>,
-) -> ServerConfig {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_client_cert_verifier(Arc::new(Credulous))
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    config
-}
 
 /// A mesh with one node, and the key of a peer that wants to link to it.
 struct Fixture {

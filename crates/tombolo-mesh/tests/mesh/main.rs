@@ -6,115 +6,24 @@
     reason = "a test whose world cannot be set up has failed"
 )]
 
-use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+mod node;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tombolo_identity::SharedKey;
 use tombolo_mesh::{
-    CloseReason, Credential, DialState, EstablishedLink, FRAME_BYTES_MAX, LinkError, Mesh,
-    MeshConfig, MeshError, MeshStatus, Surroundings, Transport,
+    CloseReason, DialState, FRAME_BYTES_MAX, LinkError, Mesh, MeshConfig, MeshError, MeshStatus,
+    Transport,
 };
 
-const NOW_MS: u64 = 1_795_000_000_000;
-const DATABASE: &str = "db";
-/// A test that waits longer for an event has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Clock(AtomicU64);
-
-impl Surroundings for Clock {
-    fn unix_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    fn random(&self) -> u64 {
-        0
-    }
-}
-
-fn clock() -> Arc<Clock> {
-    Arc::new(Clock(AtomicU64::new(NOW_MS)))
-}
-
-fn peer_key() -> Vec<u8> {
-    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-    key.to_pkcs8v1().unwrap().as_ref().to_vec()
-}
-
-fn credential(shared: &SharedKey, peer_key: &[u8], database: &str) -> Credential {
-    let shared = SharedKey::parse(&shared.to_base64()).unwrap();
-    Credential::new(shared, peer_key, database).unwrap()
-}
-
-fn config(servers: &[SocketAddr]) -> MeshConfig {
-    MeshConfig {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-        known_tcp_servers: servers.iter().map(ToString::to_string).collect(),
-        ..MeshConfig::default()
-    }
-}
-
-async fn start(shared: &SharedKey, key: &[u8], config: MeshConfig) -> Mesh {
-    let credential = credential(shared, key, DATABASE);
-    Mesh::start(config, credential, clock()).await.unwrap()
-}
-
-/// A port that no test gets by chance: below those that the system hands out.
-fn reserved_port() -> SocketAddr {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let offset = NEXT.fetch_add(1, Ordering::SeqCst) + u64::from(std::process::id());
-        let port = 20_000 + u16::try_from(offset % 10_000).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if std::net::TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-}
-
-fn address(mesh: &Mesh) -> SocketAddr {
-    mesh.local_addresses()[0]
-}
-
-async fn soon<T>(event: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, event).await.expect("nothing happened")
-}
-
-/// Waits until the status of a mesh is as it should be.
-async fn until(mesh: &Mesh, is_so: impl Fn(&MeshStatus) -> bool) -> MeshStatus {
-    let mut changes = mesh.changes();
-    soon(async {
-        loop {
-            changes.borrow_and_update();
-            let status = mesh.status();
-            if is_so(&status) {
-                return status;
-            }
-            changes.changed().await.unwrap();
-        }
-    })
-    .await
-}
-
-async fn next(mesh: &Mesh) -> EstablishedLink {
-    soon(mesh.next_link()).await.unwrap()
-}
-
-/// A listening mesh and one that dials it, with the link that each of them took.
-async fn linked(shared: &SharedKey) -> ((Mesh, EstablishedLink), (Mesh, EstablishedLink)) {
-    let server = start(shared, &peer_key(), config(&[])).await;
-    let client = start(shared, &peer_key(), config(&[address(&server)])).await;
-    let (accepted, dialled) = tokio::join!(next(&server), next(&client));
-    ((server, accepted), (client, dialled))
-}
+use node::{
+    DATABASE, NOW_MS, address, clock, config, credential, linked, next, peer_key, reserved_port,
+    soon, start, until,
+};
 
 #[tokio::test]
 async fn frames_cross_a_link_in_both_directions() {
