@@ -40,6 +40,9 @@ pub(crate) struct Incoming {
     /// When to try again, if the store was busy.
     pub(crate) busy_until: Option<std::time::Duration>,
     refused: Arc<RefusedMap>,
+    /// Whether more was refused than is remembered: then no cursor may be
+    /// stored, so that the next interests begin at the beginning.
+    has_forgotten: bool,
     asked: BTreeSet<Place>,
     /// A cursor that may be stored once the peer has what it was behind with.
     withheld: Option<CursorRecord>,
@@ -107,6 +110,7 @@ impl Incoming {
             applying: None,
             busy_until: None,
             refused: Arc::default(),
+            has_forgotten: false,
             asked: BTreeSet::new(),
             withheld: None,
             received_ms: 0,
@@ -159,6 +163,7 @@ impl Incoming {
         let memory: Memory = recalled.result?;
         outgoing.remember_acknowledged(memory.acknowledged);
         self.refused = Arc::new(memory.refused);
+        self.has_forgotten = false;
         self.asked.clear();
         self.logs = Some(logs);
         let held = memory.cursor.filter(|record| record.theirs == logs.theirs);
@@ -387,7 +392,7 @@ impl Incoming {
             received_ms: self.received_ms,
             cursor: batch.cursor.to_vec(),
         });
-        let with_cursor = outgoing.has_answered();
+        let with_cursor = outgoing.has_answered() && !self.has_forgotten;
         let mut documents = Vec::new();
         let mut counts = Vec::with_capacity(count);
         for batch in batches() {
@@ -523,7 +528,7 @@ impl Incoming {
         outgoing.send_again(behind, desk);
         if let Some(cursor) = applying.cursor {
             let stored = applying.with_cursor && !is_behind;
-            self.withheld = (!stored).then_some(cursor);
+            self.withheld = (!stored && !self.has_forgotten).then_some(cursor);
         }
     }
 
@@ -556,6 +561,8 @@ impl Incoming {
         if self.refused.len() > crate::limits::REFUSED_MAX {
             // The records went with the cursor: see `Apply::records`.
             self.refused = Arc::default();
+            self.has_forgotten = true;
+            self.withheld = None;
         }
         for (reason, documents) in counts {
             desk.act(Action::Notice(Notice::Refused { documents, reason }));

@@ -141,3 +141,17 @@ fn refused_documents_are_remembered_up_to_their_limit() {
     assert_eq!(refused(&scene), 0);
     assert!(!has_cursor(&scene));
 }
+
+/// Once more was refused than is remembered, the next session must begin at the
+/// beginning. The batch after that one used to write a cursor again, so what had
+/// been refused was never asked for again, whatever the rules became.
+#[test]
+fn no_cursor_is_kept_after_refused_documents_were_forgotten() {
+    let mut scene = after_denials(REFUSED_MAX + 1);
+    for number in 1_000..1_003 {
+        scene.put("cars", &format!("z{number}"), "x");
+        scene.batch((scene.generation(), number), END);
+    }
+    assert_eq!(scene.applied.len(), 3);
+    assert!(!has_cursor(&scene));
+}
