@@ -88,7 +88,10 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
     runtime.block_on(async {
         let report = tokio::spawn(sync_report::run(Arc::downgrade(&database)));
         let outcome = match http {
-            None => Ok(signals.any().await),
+            None => {
+                signals.any().await;
+                Ok(())
+            }
             Some(http) => serve(http, certificate, settings.id, &database, signals).await,
         };
         report.abort();
@@ -96,6 +99,7 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         let _ = report.await;
         outcome
     })?;
+    sync_report::conclude(&database);
     // Links end before the store does, so that no session meets a closed one.
     database.stop_sync();
     drop(subscriptions);

@@ -12,6 +12,8 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// Reports until the database is gone.
 pub(crate) async fn run(database: Weak<Database>) {
     let mut ticks = tokio::time::interval(INTERVAL);
+    // The first tick comes at once, when there is nothing to tell yet.
+    ticks.tick().await;
     let mut last = None;
     loop {
         ticks.tick().await;
@@ -19,10 +21,17 @@ pub(crate) async fn run(database: Weak<Database>) {
             return;
         };
         let line = line(&database.sync_status());
-        if line.is_some() && line != last {
-            tracing::info!("{}", line.as_deref().unwrap_or_default());
-            last = line;
+        if let Some(text) = line.as_ref().filter(|_| line != last) {
+            tracing::info!("{text}");
         }
+        last = line;
+    }
+}
+
+/// Tells the last sums before sync is stopped.
+pub(crate) fn conclude(database: &Database) {
+    if let Some(text) = line(&database.sync_status()) {
+        tracing::info!("{text}");
     }
 }
 

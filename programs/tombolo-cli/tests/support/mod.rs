@@ -6,6 +6,8 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod peer;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
