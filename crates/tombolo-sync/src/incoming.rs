@@ -12,7 +12,9 @@ use crate::event::{
     Action, Applied, Apply, Arriving, CloseReason, Notice, Outcome, RefusedMap, Settlement,
 };
 use crate::interest::{Evaluation, Interests};
-use crate::limits::{BATCH_BYTES_MAX, FETCH_MAX, HELD_BYTES_MAX, ITEM_BYTES, TAIL_BYTES_MAX};
+use crate::limits::{
+    BATCH_BYTES_MAX, FETCH_MAX, HELD_BYTES_MAX, ITEM_BYTES, TAIL_BYTES_MAX, WINDOW_BATCHES,
+};
 use crate::looking::{Looked, Looking, Told};
 use crate::outgoing::Outgoing;
 use crate::reading::Place;
@@ -170,10 +172,14 @@ impl Incoming {
         if let Some(record) = &held {
             self.received_ms = self.received_ms.max(record.received_ms);
         }
+        let may_continue = held.as_ref().is_some_and(|held| held.ours == logs.ours);
+        if !may_continue {
+            outgoing.compares_from_here();
+        }
         desk.say(&Message::Interests {
             generation: self.generation,
             holds_documents: memory.holds_documents,
-            may_continue: held.as_ref().is_some_and(|held| held.ours == logs.ours),
+            may_continue,
             cursor: held.map(|held| held.cursor.into()).unwrap_or_default(),
             stated: self.ours.stated().to_vec(),
         });
@@ -318,6 +324,9 @@ impl Incoming {
         if !goes_on {
             if self.newest_batch.is_some_and(|newest| newest >= number) {
                 return Err(WireError::Protocol("batches out of order"));
+            }
+            if self.batches.len() >= WINDOW_BATCHES {
+                return Err(WireError::Protocol("more batches than the window allows"));
             }
             self.newest_batch = Some(number);
             self.batches.push_back(Batch {

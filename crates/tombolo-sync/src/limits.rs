@@ -38,15 +38,22 @@ pub const WANTS_MAX: u32 = 4;
 /// Bytes of batches that may be under way without an answer. One batch always
 /// may.
 pub const WINDOW_BYTES: usize = 8 << 20;
-/// Batches that may be under way without an answer.
+/// Batches that may be under way without an answer; a receiver that holds more
+/// ends the link.
 pub const WINDOW_BATCHES: usize = 64;
 
 /// Most entries of a table of names or actors; beyond it malformed.
 pub const TABLE_MAX: usize = 131_072;
+/// Most bytes of the names in a table, each counted with what it costs beside;
+/// beyond it malformed. A sender that keeps to [`TABLE_FRESH_FROM`] has fewer.
+pub const TABLE_BYTES_MAX: usize = 48 << 20;
+/// Most bytes of a collection's name; beyond it malformed, as no store has one.
+pub const COLLECTION_BYTES_MAX: usize = 1_024;
 /// Entries at which a sender begins its tables anew. One message adds fewer than
 /// what is left to the maximum, since a new actor takes three bytes in it.
 pub const TABLE_FRESH_FROM: usize = 16_384;
-/// Most statements in one side's interests; the rest is told to be too much.
+/// Most statements in one side's interests, and verdicts on them; beyond it
+/// malformed.
 pub const STATEMENTS_MAX: usize = 1_024;
 /// Most bytes of a statement or of its arguments; beyond it malformed.
 pub const STATEMENT_BYTES_MAX: usize = 64 << 10;

@@ -10,8 +10,13 @@ use zstd::bulk::Compressor;
 
 use super::WireError;
 use super::frame::{Packed, compressor};
-use super::message::{BATCH, put_actor, put_list, take_actor, take_blob, take_id, take_list};
-use crate::limits::{BATCH_ITEMS_MAX, CURSOR_BYTES_MAX, TABLE_FRESH_FROM, TABLE_MAX};
+use super::message::{
+    BATCH, put_actor, put_list, take_actor, take_blob, take_id, take_list, take_text,
+};
+use crate::limits::{
+    BATCH_ITEMS_MAX, COLLECTION_BYTES_MAX, CURSOR_BYTES_MAX, ITEM_BYTES, TABLE_BYTES_MAX,
+    TABLE_FRESH_FROM, TABLE_MAX,
+};
 
 /// What a message of a batch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,7 +118,7 @@ impl BatchPart {
         let number = reader.varint("batch")?;
         let flags = Flags::from_byte(reader.byte("flags")?).ok_or(reader.malformed("flags"))?;
         let names = take_list(&mut reader, TABLE_MAX, |reader| {
-            Ok(reader.text("collection")?.to_owned())
+            take_text(reader, COLLECTION_BYTES_MAX, "collection")
         })?;
         let actors = take_list(&mut reader, TABLE_MAX, take_actor)?;
         let items = take_list(&mut reader, BATCH_ITEMS_MAX, |reader| {
@@ -162,6 +167,7 @@ fn take_item(
 #[derive(Debug, Default)]
 pub struct BatchReader {
     names: Vec<Arc<str>>,
+    name_bytes: usize,
     actors: Arc<Vec<Actor>>,
 }
 
@@ -177,11 +183,15 @@ impl BatchReader {
         if part.flags.fresh_tables {
             *self = Self::default();
         }
-        self.names.extend(part.names.drain(..).map(Arc::from));
+        for name in part.names.drain(..) {
+            self.name_bytes += name.len() + ITEM_BYTES;
+            self.names.push(name.into());
+        }
         if !part.actors.is_empty() {
             Arc::make_mut(&mut self.actors).append(&mut part.actors);
         }
-        if self.names.len() > TABLE_MAX || self.actors.len() > TABLE_MAX {
+        let entries = self.names.len().max(self.actors.len());
+        if entries > TABLE_MAX || self.name_bytes > TABLE_BYTES_MAX {
             return Err(WireError::Protocol("a table of a batch is too large"));
         }
         let items = part.items.drain(..).map(|(name, id, payload)| {

@@ -8,8 +8,8 @@ use tombolo_document::{Actor, DocumentId, Object, SiteId, Value};
 use super::WireError;
 use super::batch::BatchPart;
 use crate::limits::{
-    BATCH_ITEMS_MAX, CURSOR_BYTES_MAX, FETCH_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX,
-    REASON_BYTES_MAX, STATEMENT_BYTES_MAX,
+    BATCH_ITEMS_MAX, COLLECTION_BYTES_MAX, CURSOR_BYTES_MAX, FETCH_MAX, METADATA_BYTES_MAX,
+    NAME_BYTES_MAX, REASON_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_MAX,
 };
 use crate::view::LogId;
 
@@ -283,7 +283,7 @@ fn take(kind: u8, reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Message, Wir
         INTERESTS => take_interests(reader, generation, bytes)?,
         SCOPE => {
             let continued = take_flag(reader)?;
-            let verdicts = take_list(reader, usize::MAX, take_verdict)?;
+            let verdicts = take_list(reader, STATEMENTS_MAX, take_verdict)?;
             let scope = Scope {
                 continued,
                 verdicts,
@@ -356,7 +356,7 @@ fn take_interests(
         return Err(reader.malformed("flags"));
     }
     let cursor = bytes.slice_ref(take_blob(reader, CURSOR_BYTES_MAX, "cursor")?);
-    let stated = take_list(reader, usize::MAX, |reader| {
+    let stated = take_list(reader, STATEMENTS_MAX, |reader| {
         let statement = take_text(reader, STATEMENT_BYTES_MAX, "statement")?;
         let value = raw::check(reader, 0)?;
         if value.as_bytes().len() > STATEMENT_BYTES_MAX {
@@ -406,7 +406,7 @@ fn put_document(out: &mut Vec<u8>, collection: &str, id: &DocumentId) {
 }
 
 fn take_document(reader: &mut Reader<'_>) -> Result<(String, DocumentId), DecodeError> {
-    let collection = reader.text("collection")?.to_owned();
+    let collection = take_text(reader, COLLECTION_BYTES_MAX, "collection")?;
     Ok((collection, take_id(reader)?))
 }
 
@@ -477,7 +477,7 @@ pub(crate) fn take_blob<'a>(
     Ok(bytes)
 }
 
-fn take_text(
+pub(crate) fn take_text(
     reader: &mut Reader<'_>,
     max: usize,
     what: &'static str,

@@ -8,6 +8,8 @@
 )]
 
 mod frames;
+mod held;
+mod limits;
 mod order;
 mod refused;
 mod scene;
