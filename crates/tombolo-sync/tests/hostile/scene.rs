@@ -39,6 +39,7 @@ pub(crate) struct Scene {
     pub(crate) peer: VerifiedPeer,
     /// What the peer was told, in order.
     pub(crate) heard: Vec<Message>,
+    /// The bytes of the messages, unpacked.
     pub(crate) heard_bytes: usize,
     /// What went to the store.
     pub(crate) applied: Vec<Arriving>,
@@ -50,6 +51,8 @@ pub(crate) struct Scene {
     pub(crate) kept: BTreeSet<u64>,
     /// While set, the store answers nothing.
     pub(crate) store_sleeps: bool,
+    /// What the store was asked for in its sleep.
+    pub(crate) asleep: usize,
     framer: Framer,
     assembler: Assembler,
     pub(crate) writer: BatchWriter,
@@ -120,6 +123,7 @@ impl Scene {
             renewed: 0,
             kept: BTreeSet::new(),
             store_sleeps: false,
+            asleep: 0,
             framer: Framer::default(),
             assembler: Assembler::default(),
             writer: BatchWriter::default(),
@@ -238,7 +242,10 @@ impl Scene {
                 }
                 Action::Look(looking) => Event::Looked(looking.run(&self.view)),
                 Action::Recall(recalling) => Event::Recalled(recalling.run(&self.view)),
-                Action::Apply(_) if self.store_sleeps => continue,
+                Action::Apply(_) if self.store_sleeps => {
+                    self.asleep += 1;
+                    continue;
+                }
                 Action::Apply(apply) => Event::Applied(self.apply(&apply)),
                 other => {
                     self.note(other);
@@ -270,8 +277,8 @@ impl Scene {
     }
 
     fn hear(&mut self, frame: &Bytes) {
-        self.heard_bytes += frame.len();
         if let Some((_, message)) = self.assembler.take(frame).unwrap() {
+            self.heard_bytes += message.len();
             self.heard.push(Message::decode(&message).unwrap());
         }
     }
