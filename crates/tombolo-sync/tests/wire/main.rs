@@ -6,161 +6,19 @@
     reason = "a test fails by panicking"
 )]
 
+mod made;
+
 use bytes::Bytes;
+use made::{Told, flags, id, message, told};
 use proptest::prelude::*;
-use tombolo_document::{
-    Actor, DocumentId, Dot, Draft, Object, Schema, SiteId, Stamp, Value, VersionVector, merge,
-};
+use tombolo_document::{Actor, DocumentId, Value, VersionVector, merge};
 use tombolo_sync::limits::{
     COMPRESS_FROM_BYTES, FRAGMENT_BYTES, FRAME_BYTES_MAX, TABLE_FRESH_FROM,
 };
-use tombolo_sync::view::LogId;
 use tombolo_sync::wire::{
-    Assembler, BatchReader, BatchWriter, Channel, Flags, Form, Framer, Hello, Item, Message,
-    Packed, Payload, Refusal, Scope, Stated, Verdict,
+    Assembler, BatchReader, BatchWriter, Channel, Flags, Form, Framer, Item, Message, Packed,
+    Payload,
 };
-
-fn value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::Bool),
-        any::<i64>().prop_map(Value::Int),
-        ".{0,8}".prop_map(Value::String),
-    ];
-    leaf.prop_recursive(3, 12, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            prop::collection::btree_map("[a-z]{1,4}", inner, 0..4)
-                .prop_map(|members| Value::Object(members.into_iter().collect())),
-        ]
-    })
-}
-
-fn object() -> impl Strategy<Value = Object> {
-    prop::collection::btree_map("[a-z]{1,4}", value(), 0..4)
-        .prop_map(|members| members.into_iter().collect())
-}
-
-fn id() -> impl Strategy<Value = DocumentId> {
-    let text = ".{1,12}".prop_map(|text| Value::String(text.as_str().to_owned()));
-    let value = prop_oneof![text, any::<i64>().prop_map(Value::Int)];
-    value.prop_filter_map("no id", |value| DocumentId::from_value(&value).ok())
-}
-
-fn actor() -> impl Strategy<Value = Actor> {
-    (any::<[u8; 16]>(), 1..=u32::MAX).prop_map(|(site, epoch)| Actor::new(SiteId(site), epoch))
-}
-
-prop_compose! {
-    fn hello()(
-        versions in any::<(u64, u64)>(),
-        texts in (".{0,20}", ".{0,20}", ".{0,20}", ".{0,20}"),
-        log in any::<[u8; 16]>(),
-        actor in actor(),
-        now_ms in any::<u64>(),
-        is_server in any::<bool>(),
-        metadata in prop::collection::vec(any::<u8>(), 0..40),
-    ) -> Message {
-        let (database_id, device_name, os, version) = texts;
-        Message::Hello(Box::new(Hello {
-            versions, database_id, log: LogId(log), actor, now_ms, is_server, device_name, os,
-            version, metadata,
-        }))
-    }
-}
-
-prop_compose! {
-    fn interests()(
-        (generation, holds_documents, may_continue) in any::<(u64, bool, bool)>(),
-        cursor in prop::collection::vec(any::<u8>(), 0..40),
-        stated in prop::collection::vec((".{0,20}", object()), 0..4),
-    ) -> Message {
-        let stated = stated.into_iter();
-        let stated = stated.map(|(statement, arguments)| Stated { statement, arguments });
-        Message::Interests {
-            generation, holds_documents, may_continue, cursor: cursor.into(),
-            stated: stated.collect(),
-        }
-    }
-}
-
-fn verdict() -> impl Strategy<Value = Verdict> {
-    prop_oneof![
-        Just(Verdict::Taken),
-        ".{0,20}".prop_map(Verdict::NotPermitted),
-        ".{0,20}".prop_map(Verdict::NotUnderstood),
-    ]
-}
-
-fn refusal() -> impl Strategy<Value = Refusal> {
-    prop::sample::select(&[Refusal::Permission, Refusal::Skew, Refusal::Size][..])
-}
-
-fn message() -> impl Strategy<Value = Message> {
-    let scope = (any::<(u64, bool)>(), prop::collection::vec(verdict(), 0..4));
-    let want = (
-        any::<(u64, u64)>(),
-        prop::collection::vec(any::<u32>(), 0..9),
-    );
-    let refused = prop::collection::vec((".{0,20}", id(), refusal()), 0..4);
-    let documents = prop::collection::vec((".{0,20}", id()), 0..4);
-    prop_oneof![
-        hello(),
-        interests(),
-        scope.prop_map(|((generation, continued), verdicts)| Message::Scope {
-            generation,
-            scope: Scope {
-                continued,
-                verdicts
-            },
-        }),
-        want.prop_map(|((generation, batch), places)| Message::Want {
-            generation,
-            batch,
-            places
-        }),
-        (any::<(u64, u64)>(), refused).prop_map(|((generation, batch), refused)| Message::Ack {
-            generation,
-            batch,
-            refused
-        }),
-        (any::<u64>(), documents).prop_map(|(generation, documents)| Message::Fetch {
-            generation,
-            documents
-        }),
-        any::<u64>().prop_map(|now_ms| Message::Ping { now_ms }),
-        (any::<u8>(), ".{0,20}").prop_map(|(code, reason)| Message::Bye { code, reason }),
-    ]
-}
-
-/// One document of a batch, before it is written.
-#[derive(Debug, Clone)]
-enum Told {
-    Put(Vec<u8>),
-    Digest(Form, [u8; 16]),
-}
-
-fn told() -> impl Strategy<Value = Told> {
-    let document = (object(), actor(), 1_u64..1 << 40).prop_map(|(fields, actor, millis)| {
-        let dot = Dot::new(actor, Stamp::new(millis, 0));
-        let draft = Draft::new(&fields, &Schema::INFERRED);
-        draft.map(|draft| Told::Put(draft.under(dot)))
-    });
-    let document = document.prop_filter_map("no document", Result::ok);
-    let form = prop::sample::select(&[Form::Offer, Form::Leave, Form::Have][..]);
-    let digest = (form, any::<[u8; 16]>()).prop_map(|(form, digest)| Told::Digest(form, digest));
-    prop_oneof![document, digest]
-}
-
-fn flags() -> impl Strategy<Value = Flags> {
-    any::<(bool, bool, bool, bool)>().prop_map(|(end, catch_up, supplement, again)| Flags {
-        end,
-        catch_up,
-        supplement,
-        again,
-        fresh_tables: false,
-    })
-}
 
 /// Frames of a message, checked for their size.
 fn frames(framer: &mut Framer, channel: Channel, message: &Packed) -> Vec<Bytes> {
