@@ -9,7 +9,7 @@ use crate::check::{self};
 use crate::context::Context;
 use crate::error::QueryError;
 use crate::evaluate::{Run, Scope, evaluate};
-use crate::expr::Expr;
+use crate::expr::{BinaryOperator, Expr};
 use crate::parse::{ParseError, parse_expression};
 use crate::row::Document;
 use crate::statement::Statement;
@@ -147,6 +147,18 @@ fn holds(filter: Option<&Expr>, document: Document<'_>, run: &Run<'_>) -> Result
     }
 }
 
+/// The functions that conditions without a statement may call: their answer
+/// depends on their arguments alone. `clock` is not among them, and a function
+/// that is new is refused until somebody has looked at it.
+const FUNCTIONS: &str = "abs array_contains array_contains_null array_length byte_length cast ceil \
+    char_length character_length coalesce concat contains date_add date_cast date_diff \
+    date_format date_part date_range date_sub date_trunc decode deserialize_json duration_cast \
+    duration_format ends_with floor ifmissing ifmissingornull ifnull is_boolean is_number \
+    is_string ismissing ismissingornull isnull joinstr json_type lower lpad ltrim missingif \
+    nullif nvl object_concat object_keys object_length object_rename object_set object_size \
+    object_unset object_values pos position regexp_like repeat rpad rtrim serialize_json split \
+    starts_with substr trim type tz_offset upper";
+
 /// A condition on documents without a statement around it, as permission rules
 /// are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,23 +168,30 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Parses a condition that looks at `_id` and at nothing else.
+    /// Parses a condition that looks at `_id` and at nothing else: no other
+    /// field, no argument, no clock.
     ///
     /// # Errors
-    /// The text is no condition, or it names another field.
+    /// The text is no condition, or its answer depends on something else.
     pub fn on_id(text: &str) -> Result<Self, QueryError> {
+        Self::on_fields(text, &[check::names::ID])
+    }
+
+    /// Parses a condition that looks at these fields and their parts, and at
+    /// nothing else.
+    ///
+    /// # Errors
+    /// The text is no condition, or its answer depends on something else.
+    pub fn on_fields(text: &str, fields: &[&str]) -> Result<Self, QueryError> {
         let expression = parse_expression(text)?;
         let expr = check::condition(text, &expression).map_err(QueryError::Check)?;
         let mut foreign = None;
-        expr.walk(&mut |inside| match inside {
-            Expr::Field { path, .. } if path[0] != check::names::ID => {
-                foreign = Some(path.join("."));
-            }
-            Expr::Document(_) => foreign = Some("the whole document".to_owned()),
-            _ => {}
+        expr.walk(&mut |inside| {
+            foreign = foreign.take().or_else(|| dependency(inside, fields));
         });
         if let Some(name) = foreign {
-            let message = format!("the condition may look at _id only, and it names {name}");
+            let fields = fields.join(", ");
+            let message = format!("the condition may look at {fields} only, and it names {name}");
             let error = ParseError::new(text, expression.span, message);
             return Err(QueryError::Check(Box::new(error)));
         }
@@ -180,6 +199,16 @@ impl Condition {
             text: text.to_owned(),
             expr,
         })
+    }
+
+    /// Whether it looks at any field at all: one that does not is always or
+    /// never met.
+    #[must_use]
+    pub fn names_a_field(&self) -> bool {
+        let mut found = false;
+        self.expr
+            .walk(&mut |inside| found |= matches!(inside, Expr::Field { .. }));
+        found
     }
 
     /// The text it was parsed from.
@@ -197,10 +226,41 @@ impl Condition {
         holds(Some(&self.expr), Document::Plain(&row), &context.run())
     }
 
+    /// Whether an object that is no document meets the condition.
+    ///
+    /// # Errors
+    /// A limit, or the context's stop.
+    pub fn matches_object(
+        &self,
+        object: &Object,
+        context: &Context<'_>,
+    ) -> Result<bool, QueryError> {
+        holds(Some(&self.expr), Document::Plain(object), &context.run())
+    }
+
+    /// The ids of those documents that meet the condition, if it is nothing but
+    /// `_id = ...` or `_id IN (...)`.
+    #[must_use]
+    pub fn exact_ids(&self, context: &Context<'_>) -> Option<Vec<DocumentId>> {
+        let plain = match &self.expr {
+            Expr::Binary { operator, operands } => {
+                *operator == BinaryOperator::Equal && is_id(&operands.0)
+            }
+            Expr::In(operands) => is_id(&operands.0),
+            _ => false,
+        };
+        if !plain {
+            return None;
+        }
+        let run = context.run();
+        let ids = crate::plan::wanted_ids(&[&self.expr], &Scope::constant(&run)).ok()??;
+        Some(ids.into_iter().collect())
+    }
+
     /// Whether a live document, given as canonical bytes, meets the condition.
     ///
     /// # Errors
-    /// A missing argument, a damaged document, or the context's stop.
+    /// A damaged document, or the context's stop.
     pub fn matches(
         &self,
         id: &DocumentId,
@@ -210,6 +270,27 @@ impl Condition {
         let schema = Schema::INFERRED;
         let document = Document::stored(id.as_bytes(), document, &schema)?;
         holds(Some(&self.expr), document, &context.run())
+    }
+}
+
+fn is_id(expr: &Expr) -> bool {
+    matches!(expr, Expr::Field { path, .. } if *path == [check::names::ID])
+}
+
+/// What the answer of this step depends on besides the fields, if anything.
+fn dependency(expr: &Expr, fields: &[&str]) -> Option<String> {
+    match expr {
+        Expr::Field { path, .. } if fields.contains(&path[0].as_str()) => None,
+        Expr::Field { path, .. } => Some(path.join(".")),
+        Expr::Document(_) | Expr::CompositeId(_) => Some("the whole document".to_owned()),
+        Expr::Parameter(name) => Some(format!("the argument :{name}")),
+        Expr::Output { .. } | Expr::GroupKey(_) | Expr::Aggregate(_) => Some("a column".to_owned()),
+        Expr::Call { function, .. } => {
+            let mut known = FUNCTIONS.split_ascii_whitespace();
+            let name = function.name;
+            (!known.any(|known| known == name)).then(|| format!("the function {name}()"))
+        }
+        _ => None,
     }
 }
 
@@ -227,6 +308,69 @@ mod tests {
         ] {
             assert!(Condition::on_id(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_condition_on_ids_refuses_arguments() {
+        for text in [
+            ":all",
+            "_id = :id",
+            "_id IN (:one, 'b')",
+            "_id LIKE :pattern",
+            "ANY x IN :list SATISFIES x = _id END",
+            "abs(:number) = 1 OR _id = 'a'",
+        ] {
+            let refused = Condition::on_id(text).expect_err(text).to_string();
+            assert!(refused.contains("the argument :"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_condition_on_ids_refuses_the_clock() {
+        for text in [
+            "clock() < '2000'",
+            "CLOCK() > 0",
+            "_id = 'a' OR date_part(clock(), 'year') > 1",
+            "CASE WHEN clock() > 1 THEN true ELSE _id = 'a' END",
+            "_id IN [clock()]",
+        ] {
+            let refused = Condition::on_id(text).expect_err(text).to_string();
+            assert!(refused.contains("the function clock()"), "{refused}");
+        }
+    }
+
+    /// The clock alone is left out; whoever adds a function decides here.
+    #[test]
+    fn every_function_is_allowed_in_conditions_or_refused_on_purpose() {
+        let mut allowed: Vec<&str> = FUNCTIONS.split_ascii_whitespace().collect();
+        allowed.push("clock");
+        allowed.sort_unstable();
+        let mut known: Vec<&str> = crate::function::names().collect();
+        known.sort_unstable();
+        assert_eq!(allowed, known);
+    }
+
+    #[test]
+    fn exact_ids_are_those_of_plain_equality() {
+        let context = Context {
+            arguments: &Object::default(),
+            parameters: &crate::Parameters::default(),
+            now_ms: 0,
+            random: &|| [0; 16],
+            limits: crate::Limits::DEFAULT,
+            stop: &|| false,
+            system: &crate::NoSystemRows,
+        };
+        let ids = |text: &str| {
+            let condition = Condition::on_id(text).unwrap();
+            let ids = condition.exact_ids(&context)?;
+            Some(ids.iter().map(|id| format!("{id:?}")).collect::<Vec<_>>())
+        };
+        assert_eq!(ids("_id = 'a'"), Some(vec!["\"a\"".to_owned()]));
+        assert_eq!(ids("_id IN ('a', 1)").map(|ids| ids.len()), Some(2));
+        assert_eq!(ids("_id = 'a' AND _id.x = 1"), None);
+        assert_eq!(ids("_id.x = 'a'"), None);
+        assert_eq!(ids("_id != 'a'"), None);
     }
 
     #[test]
