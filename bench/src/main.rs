@@ -1,12 +1,14 @@
 //! Benchmarks against peers and limits: each part runs ours and theirs in turn and prints ratios of one run.
 //! Figures of different runs are never compared, because the machine is not the same machine twice.
-//! `tombolo-bench document | commit | http | restart` measures; `serve` is for the servers that `http` starts as children.
+//! `tombolo-bench document | commit | http | restart | replicate | latency` measures; `serve`, `node` and `echo` are
+//! for what these start as children.
 
 mod commit;
 mod document;
 mod error;
 mod http;
 mod machine;
+mod mesh;
 mod node;
 mod order;
 mod restart;
@@ -17,7 +19,11 @@ use std::process::ExitCode;
 
 use error::BenchError;
 
-const USAGE: &str = "usage: tombolo-bench document | commit | restart | http [null|postgres|tombolo ...] [--seconds N] [--rounds N]";
+const USAGE: &str = "usage: tombolo-bench document | commit | restart | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N]";
+
+/// The program's own allocator: docs/decisions/allocator.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,7 +45,11 @@ fn run(arguments: &[String]) -> Result<String, BenchError> {
     match part.as_str() {
         "commit" => commit::run(),
         "document" => document::run(),
+        "echo" => mesh::serve_echo(rest).map(|()| String::new()),
         "http" => http::run(rest),
+        "latency" => mesh::latency(rest),
+        "node" => mesh::serve_node(rest).map(|()| String::new()),
+        "replicate" => mesh::replicate(rest),
         "restart" => restart::run(),
         "serve" => http::serve(rest).map(|()| String::new()),
         _ => Err(BenchError::Usage(USAGE)),
