@@ -69,7 +69,13 @@ impl Transaction<'_> {
             None => false,
         };
         if merged.changed {
-            let origin = self.origin(incoming.log)?;
+            // A peer that lacks what is here may have been told of it and not have taken it: then
+            // what came from there is no reason to send it nothing.
+            let has_all = match &record {
+                Some(record) => vector.dominates(&record.vector()?),
+                None => true,
+            };
+            let origin = self.origin(incoming.log.filter(|_| has_all))?;
             self.replace(incoming.collection, incoming.id, &merged.document, origin)?;
         }
         Ok(Received { merged, behind })
