@@ -30,6 +30,20 @@ pub(crate) struct Outgoing {
     acknowledged: u64,
     /// The newest commit here.
     newest: u64,
+    /// What the peer is behind with, while it wants nothing yet or anew.
+    owed: Owed,
+    /// The commit up to which what is here will be held against all that the
+    /// peer tells from its beginning.
+    compared: u64,
+}
+
+/// Documents that a peer is behind with. They outlast the generations of its
+/// interests, since the batches that told of them do not come again.
+#[derive(Default)]
+struct Owed {
+    places: Vec<Place>,
+    /// Too many to be named: all, from the batch with this number on.
+    all_from: Option<u64>,
 }
 
 /// What is being sent to a peer that stated interests.
@@ -48,6 +62,8 @@ struct Serving {
     restart: bool,
     /// The commit that the last batch with a cursor told of.
     told: u64,
+    /// Up to this commit the tail tells only of what the catch-up passed over.
+    caught_up: u64,
 }
 
 #[derive(Clone)]
@@ -91,8 +107,15 @@ struct Flight {
 /// What the reading under way is for.
 enum Errand {
     Begin,
-    Batch { number: u64, view: u64 },
-    Supplement { number: u64 },
+    Batch {
+        number: u64,
+        view: u64,
+        /// What is sent again with it.
+        again: Vec<Place>,
+    },
+    Supplement {
+        number: u64,
+    },
 }
 
 impl Outgoing {
@@ -101,15 +124,24 @@ impl Outgoing {
         self.acknowledged
     }
 
+    /// The peer is asked to tell all from its beginning.
+    pub(crate) fn compares_from_here(&mut self) {
+        self.compared = self.newest;
+    }
+
     pub(crate) fn remember_acknowledged(&mut self, commit: u64) {
         self.acknowledged = self.acknowledged.max(commit);
     }
 
     /// Whether everything that was to be sent again has been answered.
     pub(crate) fn has_answered(&self) -> bool {
-        self.serving.as_ref().is_none_or(|serving| {
-            serving.again.is_empty() && !serving.flights.iter().any(|flight| flight.again)
-        })
+        let is_reading =
+            matches!(&self.reading, Some(Errand::Batch { again, .. }) if !again.is_empty());
+        let is_sending = self.serving.as_ref().is_some_and(|serving| {
+            !serving.again.is_empty() || serving.flights.iter().any(|flight| flight.again)
+        });
+        let owes = !self.owed.places.is_empty() || self.owed.all_from.is_some();
+        !(is_reading || is_sending || owes)
     }
 
     /// Begins a generation of the peer's interests.
@@ -122,6 +154,8 @@ impl Outgoing {
         desk: &mut Desk<'_>,
     ) {
         self.stop(desk);
+        let owed = std::mem::take(&mut self.owed.places);
+        let may_continue = may_continue && self.owed.all_from.is_none();
         self.serving = Some(Serving {
             terms: Arc::new(terms),
             verdicts,
@@ -137,15 +171,27 @@ impl Outgoing {
             offer,
             restart: false,
             told: 0,
+            caught_up: 0,
         });
+        self.send_again(owed, desk);
         self.advance(desk);
     }
 
     /// Sends nothing more until the peer states its interests anew.
     pub(crate) fn stop(&mut self, desk: &mut Desk<'_>) {
         self.epoch += 1;
-        self.serving = None;
-        self.reading = None;
+        let mut owed = match self.reading.take() {
+            Some(Errand::Batch { again, .. }) => again,
+            _ => Vec::new(),
+        };
+        if let Some(serving) = self.serving.take() {
+            let flights = serving.flights.into_iter().filter(|flight| flight.again);
+            owed.extend(flights.flat_map(|flight| flight.places));
+            owed.extend(serving.again);
+        }
+        self.owe(owed);
+        // Batches are numbered anew in each generation.
+        self.owed.all_from = self.owed.all_from.map(|_| 0);
         for view in std::mem::take(&mut self.views).into_keys() {
             desk.act(Action::Release(view));
         }
@@ -196,15 +242,25 @@ impl Outgoing {
         self.advance(desk);
     }
 
+    /// Keeps what is to be sent again for the next interests of the peer.
+    fn owe(&mut self, places: Vec<Place>) {
+        self.owed.places.extend(places);
+        if self.owed.places.len() > AGAIN_MAX {
+            self.owed.places.clear();
+            self.owed.all_from = Some(0);
+        }
+    }
+
     /// Sends documents as if they had changed now, because the peer is behind.
     pub(crate) fn send_again(&mut self, places: Vec<Place>, desk: &mut Desk<'_>) {
         let Some(serving) = &mut self.serving else {
-            return;
+            return self.owe(places);
         };
         let wanted = |(collection, _): &Place| serving.terms.theirs.wants(collection);
         let places: Vec<Place> = places.into_iter().filter(wanted).collect();
         if serving.again.len() + places.len() > AGAIN_MAX {
             serving.again.clear();
+            self.owed.all_from = Some(serving.next_batch);
             return self.begin_again(None, desk);
         }
         serving.again.extend(places);
@@ -252,6 +308,10 @@ impl Outgoing {
         let flight = flight.ok_or(WireError::Protocol("Ack names another batch than the next"))?;
         if let Some(commit) = flight.commit {
             self.acknowledged = self.acknowledged.max(commit);
+            // A commit is reached behind the whole catch-up.
+            if self.owed.all_from.is_some_and(|from| number >= from) {
+                self.owed.all_from = None;
+            }
         }
         self.let_go(Some(flight.view), desk);
         self.advance(desk);
@@ -301,16 +361,19 @@ impl Outgoing {
         if serving.flights.len() >= WINDOW_BATCHES || under_way >= WINDOW_BYTES {
             return;
         }
+        let mut again = Vec::new();
         let (job, kept) = match &serving.stage {
             Stage::Begin { .. } | Stage::Copied => return,
             _ if !serving.again.is_empty() => {
-                let places = serving.again.drain(..).collect();
+                again = serving.again.drain(..).collect();
+                let places = again.clone();
                 (Job::Again { places }, None)
             }
             Stage::CatchUp { after, base, view } => {
                 let job = Job::CatchUp {
                     after: after.clone(),
                     base: *base,
+                    known: self.acknowledged.max(self.compared),
                     offer: serving.offer,
                 };
                 (job, *view)
@@ -319,6 +382,7 @@ impl Outgoing {
                 let job = Job::Tail {
                     after: *after,
                     skip: *skip,
+                    caught_up: serving.caught_up,
                 };
                 (job, *view)
             }
@@ -334,7 +398,12 @@ impl Outgoing {
             }
         };
         self.hold(view);
-        self.read(job, Errand::Batch { number, view }, which, desk);
+        let errand = Errand::Batch {
+            number,
+            view,
+            again,
+        };
+        self.read(job, errand, which, desk);
     }
 
     fn read(&mut self, job: Job, errand: Errand, view: WhichView, desk: &mut Desk<'_>) {
@@ -371,7 +440,7 @@ impl Outgoing {
             .map_err(|error| CloseReason::Store(error.into()))?;
         match (errand, found) {
             (_, Found::Begin(begin)) => self.begin(begin, desk),
-            (Errand::Batch { number, view }, Found::Batch(sent)) => {
+            (Errand::Batch { number, view, .. }, Found::Batch(sent)) => {
                 self.fly((number, view), sent, desk);
             }
             (_, Found::Batch(sent)) => send(sent, desk),
@@ -434,6 +503,15 @@ impl Outgoing {
                     after: Some(after.clone()),
                     base: Some(*base),
                     view: Some(view),
+                };
+            }
+            Reached::Caught { up, commit: to } => {
+                commit = Some(*to);
+                serving.caught_up = *up;
+                serving.stage = Stage::Tail {
+                    after: *to,
+                    skip: 0,
+                    view: None,
                 };
             }
             Reached::Commit { commit: to, skip } => {

@@ -83,11 +83,18 @@ pub(crate) enum Job {
         after: Option<(String, Vec<u8>)>,
         /// Where the tail begins afterwards; the view's own position at first.
         base: Option<Position>,
+        /// The commit up to which the peer was told of everything before.
+        known: u64,
         /// Whether the peer holds documents, so that they are offered.
         offer: bool,
     },
-    /// What changed since.
-    Tail { after: u64, skip: usize },
+    /// What changed since; up to the commit `caught_up`, only what a catch-up
+    /// passed over.
+    Tail {
+        after: u64,
+        skip: usize,
+        caught_up: u64,
+    },
     /// These documents as if they had changed now.
     Again { places: Vec<Place> },
     /// These documents of a batch, whole.
@@ -162,6 +169,10 @@ pub(crate) enum Reached {
         after: (String, Vec<u8>),
         base: Position,
     },
+    /// The end of a catch-up to the commit `up`. The tail goes on from `commit`,
+    /// which may lie before, since a catch-up passes over what the peer did not
+    /// ask for and this side wants.
+    Caught { up: u64, commit: u64 },
     /// A commit; `skip` changes after it were sent too.
     Commit { commit: u64, skip: usize },
 }
@@ -216,11 +227,20 @@ impl Reading {
                 let begin = begin(&self.terms, &cursor, may_continue, view)?;
                 return Ok(Found::Begin(begin));
             }
-            Job::CatchUp { after, base, offer } => {
+            Job::CatchUp {
+                after,
+                base,
+                known,
+                offer,
+            } => {
                 let base = base.unwrap_or_else(|| view.position());
-                sheet.catch_up(view, after, base, offer)?;
+                sheet.catch_up(view, after, (base, known), offer)?;
             }
-            Job::Tail { after, skip } => sheet.tail(view, after, skip)?,
+            Job::Tail {
+                after,
+                skip,
+                caught_up,
+            } => sheet.tail(view, (after, skip), caught_up)?,
             Job::Again { places } => sheet.each(view, &places, Sheet::as_if_changed)?,
             Job::Pick { places } => sheet.each(view, &places, Sheet::whole)?,
         }
@@ -280,7 +300,7 @@ impl Sheet<'_> {
         &mut self,
         view: &dyn View,
         after: Option<(String, Vec<u8>)>,
-        base: Position,
+        (base, known): (Position, u64),
         offer: bool,
     ) -> Result<(), ReadError> {
         let terms = self.terms;
@@ -322,8 +342,15 @@ impl Sheet<'_> {
                 return self.end(Reached::Document { after, base }, base);
             }
         }
-        let commit = base.commit;
-        self.end(Reached::Commit { commit, skip: 0 }, base)
+        let (up, mut end) = (base.commit, base);
+        if known < up {
+            end = Position {
+                commit: known,
+                chain: view.chain_at(known)?.unwrap_or_default(),
+            };
+        }
+        let commit = end.commit;
+        self.end(Reached::Caught { up, commit }, end)
     }
 
     fn one_of_catch_up(&mut self, collection: &str, id: &[u8], stored: Stored<'_>, offer: bool) {
@@ -340,7 +367,12 @@ impl Sheet<'_> {
         }
     }
 
-    fn tail(&mut self, view: &dyn View, after: u64, skip: usize) -> Result<(), ReadError> {
+    fn tail(
+        &mut self,
+        view: &dyn View,
+        (after, skip): (u64, usize),
+        caught_up: u64,
+    ) -> Result<(), ReadError> {
         let terms = self.terms;
         let since = Since {
             commit: after,
@@ -359,7 +391,8 @@ impl Sheet<'_> {
                     return ControlFlow::Break(());
                 }
             }
-            if seen >= skip {
+            let is_told = changed.commit <= caught_up && !self.is_passed_over(&changed);
+            if seen >= skip && !is_told {
                 self.one_of_tail(&changed);
             }
             commit = changed.commit;
@@ -383,6 +416,16 @@ impl Sheet<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a catch-up does not come by a document.
+    fn is_passed_over(&self, changed: &Changed<'_>) -> bool {
+        let terms = self.terms;
+        if terms.is_ours_alone(changed.collection) {
+            return true;
+        }
+        let ids = terms.theirs.ids(changed.collection, &terms.evaluation);
+        ids.is_some_and(|ids| !ids.iter().any(|id| id.as_bytes() == changed.id))
     }
 
     fn one_of_tail(&mut self, changed: &Changed<'_>) {
