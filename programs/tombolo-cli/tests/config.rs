@@ -9,6 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tombolo::SharedKey;
+
 fn cases() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
     let entries = std::fs::read_dir(directory)
@@ -87,6 +89,27 @@ fn the_shipped_examples_are_valid_but_for_what_an_operator_must_fill_in() {
         printed.contains("http_server.tls_config: cannot read"),
         "{printed}"
     );
+}
+
+#[test]
+fn the_two_nodes_need_nothing_but_a_key() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/two-nodes");
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("mesh.key");
+    for name in ["north.yaml", "south.yaml"] {
+        // Elsewhere, because whoever took the tour has a key beside the originals.
+        let file = directory.path().join(name);
+        std::fs::copy(examples.join(name), &file).unwrap();
+        let (is_valid, printed) = validate(&file);
+        assert!(!is_valid, "{printed}");
+        assert!(printed.contains("key_b64: cannot read"), "{printed}");
+        let made = SharedKey::generate().unwrap();
+        std::fs::write(&key, made.to_base64().as_bytes()).unwrap();
+        let (is_valid, printed) = validate(&file);
+        assert!(is_valid, "{printed}");
+        assert!(!printed.contains("mesh: off"), "{printed}");
+        std::fs::remove_file(&key).unwrap();
+    }
 }
 
 #[test]
