@@ -1,30 +1,26 @@
 //! The half of a session that receives: what this side wants, batches on their
 //! way into the store, what was refused.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod batch;
+mod refused;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tombolo_document::{Actor, DocumentId};
 use tombolo_identity::{Filter, PeerPublicKey};
 
-use crate::event::{
-    Action, Applied, Apply, Arriving, CloseReason, Notice, Outcome, RefusedMap, Settlement,
-};
+use self::batch::{Batch, Stage};
+use self::refused::RefusedDocuments;
+use crate::event::{Action, Applied, Apply, CloseReason, Notice, Outcome, Settlement};
 use crate::interest::{Evaluation, Interests};
-use crate::limits::{
-    BATCH_BYTES_MAX, FETCH_MAX, HELD_BYTES_MAX, ITEM_BYTES, TAIL_BYTES_MAX, WINDOW_BATCHES,
-};
-use crate::looking::{Looked, Looking, Told};
+use crate::limits::{BATCH_BYTES_MAX, HELD_BYTES_MAX, ITEM_BYTES, TAIL_BYTES_MAX, WINDOW_BATCHES};
+use crate::looking::{Looked, Looking};
 use crate::outgoing::Outgoing;
-use crate::reading::Place;
 use crate::recalling::{Memory, Recalled, Recalling};
-use crate::record::{CursorRecord, Refused, cursor_key};
+use crate::record::{CursorRecord, cursor_key};
 use crate::session::Desk;
 use crate::view::LogId;
-use crate::wire::{
-    BatchPart, BatchReader, Flags, Form, Item, Message, Payload, Refusal, Scope, Verdict, WireError,
-};
+use crate::wire::{BatchPart, BatchReader, Message, Refusal, Scope, Verdict, WireError};
 
 /// The receiving half.
 pub(crate) struct Incoming {
@@ -41,11 +37,7 @@ pub(crate) struct Incoming {
     applying: Option<Applying>,
     /// When to try again, if the store was busy.
     pub(crate) busy_until: Option<std::time::Duration>,
-    refused: Arc<RefusedMap>,
-    /// Whether more was refused than is remembered: then no cursor may be
-    /// stored, so that the next interests begin at the beginning.
-    has_forgotten: bool,
-    asked: BTreeSet<Place>,
+    refused: RefusedDocuments,
     /// A cursor that may be stored once the peer has what it was behind with.
     withheld: Option<CursorRecord>,
     received_ms: u64,
@@ -55,35 +47,6 @@ pub(crate) struct Incoming {
 pub(crate) struct Logs {
     pub(crate) ours: LogId,
     pub(crate) theirs: LogId,
-}
-
-/// A batch on its way into the store.
-struct Batch {
-    number: u64,
-    flags: Flags,
-    items: Vec<Waiting>,
-    denied: Vec<Place>,
-    cursor: Bytes,
-    bytes: usize,
-    stage: Stage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Arriving,
-    Whole,
-    Looking,
-    Supplementing,
-    Ready,
-}
-
-struct Waiting {
-    collection: Arc<str>,
-    id: DocumentId,
-    told: Option<(Form, [u8; 16])>,
-    delta: Option<(Bytes, Arc<Vec<Actor>>)>,
-    /// Whether the peer was asked for it whole and has not answered.
-    is_wanted: bool,
 }
 
 /// The batches at the front that are being applied.
@@ -111,9 +74,7 @@ impl Incoming {
             held_bytes: 0,
             applying: None,
             busy_until: None,
-            refused: Arc::default(),
-            has_forgotten: false,
-            asked: BTreeSet::new(),
+            refused: RefusedDocuments::default(),
             withheld: None,
             received_ms: 0,
         }
@@ -164,9 +125,7 @@ impl Incoming {
         }
         let memory: Memory = recalled.result?;
         outgoing.remember_acknowledged(memory.acknowledged);
-        self.refused = Arc::new(memory.refused);
-        self.has_forgotten = false;
-        self.asked.clear();
+        self.refused = RefusedDocuments::recalled(memory.refused);
         self.logs = Some(logs);
         let held = memory.cursor.filter(|record| record.theirs == logs.theirs);
         if let Some(record) = &held {
@@ -205,42 +164,22 @@ impl Incoming {
 
     /// Asks again for what was refused and may be taken now.
     pub(crate) fn fetch(&mut self, desk: &mut Desk<'_>) {
-        if self.logs.is_none() || self.refused.is_empty() {
+        if self.logs.is_none() {
             return;
         }
-        let now_ms = desk.now.unix_ms;
-        let may_go = |(place, refused): &(&Place, &Refused)| match refused.reason {
-            Refusal::Permission => self.filter.accepts(&place.0, &place.1),
-            Refusal::Skew => refused.again_from_ms <= now_ms,
-            Refusal::Size => false,
-        };
-        let fresh = self.refused.iter().filter(may_go);
-        let fresh = fresh.map(|(place, _)| place.clone());
-        let documents: Vec<Place> = fresh
-            .filter(|place| !self.asked.contains(place))
-            .take(FETCH_MAX)
-            .collect();
-        if documents.is_empty() {
-            return;
+        let documents = self.refused.ask(&self.filter, desk.now.unix_ms);
+        if !documents.is_empty() {
+            let generation = self.generation;
+            desk.say(&Message::Fetch {
+                generation,
+                documents,
+            });
         }
-        self.asked.extend(documents.iter().cloned());
-        let generation = self.generation;
-        desk.say(&Message::Fetch {
-            generation,
-            documents,
-        });
     }
 
     /// When a refused document may be asked for next, in unix milliseconds.
     pub(crate) fn next_fetch_ms(&self) -> Option<u64> {
-        let waiting = self
-            .refused
-            .iter()
-            .filter(|(place, refused)| {
-                refused.reason == Refusal::Skew && !self.asked.contains(*place)
-            })
-            .map(|(_, refused)| refused.again_from_ms);
-        waiting.min()
+        self.refused.next_ms()
     }
 
     /// Takes one message of a batch.
@@ -329,15 +268,7 @@ impl Incoming {
                 return Err(WireError::Protocol("more batches than the window allows"));
             }
             self.newest_batch = Some(number);
-            self.batches.push_back(Batch {
-                number,
-                flags: part.flags,
-                items: Vec::new(),
-                denied: Vec::new(),
-                cursor: Bytes::new(),
-                bytes: 0,
-                stage: Stage::Arriving,
-            });
+            self.batches.push_back(Batch::new(number, part.flags));
         }
         let last = self.batches.back_mut();
         last.ok_or(WireError::Protocol("batches out of order"))
@@ -401,7 +332,7 @@ impl Incoming {
             received_ms: self.received_ms,
             cursor: batch.cursor.to_vec(),
         });
-        let with_cursor = outgoing.has_answered() && !self.has_forgotten;
+        let with_cursor = outgoing.has_answered() && !self.refused.has_forgotten();
         let mut documents = Vec::new();
         let mut counts = Vec::with_capacity(count);
         for batch in batches() {
@@ -416,7 +347,7 @@ impl Incoming {
             settlement: Settlement {
                 peer: self.peer.clone(),
                 cursor: cursor.clone().filter(|_| with_cursor),
-                refused: Arc::clone(&self.refused),
+                refused: self.refused.known(),
                 denied: batches()
                     .flat_map(|batch| batch.denied.iter().cloned())
                     .collect(),
@@ -537,48 +468,16 @@ impl Incoming {
         outgoing.send_again(behind, desk);
         if let Some(cursor) = applying.cursor {
             let stored = applying.with_cursor && !is_behind;
-            self.withheld = (!stored && !self.has_forgotten).then_some(cursor);
+            self.withheld = (!stored && !self.refused.has_forgotten()).then_some(cursor);
         }
     }
 
     fn note_refused(&mut self, applying: &Applying, outcomes: &[Outcome], desk: &mut Desk<'_>) {
-        let mut counts: BTreeMap<Refusal, usize> = BTreeMap::new();
-        let mut equivocated = 0;
-        let documents = applying.apply.documents.iter().zip(outcomes);
-        for (arriving, outcome) in documents {
-            let place = || (arriving.collection.to_string(), arriving.id.clone());
-            match outcome {
-                Outcome::Refused(refused) => {
-                    *counts.entry(refused.reason).or_default() += 1;
-                    self.asked.remove(&place());
-                    Arc::make_mut(&mut self.refused).insert(place(), *refused);
-                }
-                Outcome::Merged {
-                    equivocated: twice, ..
-                } => {
-                    equivocated += usize::from(*twice);
-                    if !self.refused.is_empty() {
-                        Arc::make_mut(&mut self.refused).remove(&place());
-                    }
-                }
-            }
+        for notice in self.refused.note(&applying.apply, outcomes) {
+            desk.act(Action::Notice(notice));
         }
-        for place in &applying.apply.settlement.denied {
-            *counts.entry(Refusal::Permission).or_default() += 1;
-            Arc::make_mut(&mut self.refused).insert(place.clone(), Refused::NOT_PERMITTED);
-        }
-        if self.refused.len() > crate::limits::REFUSED_MAX {
-            // The records went with the cursor: see `Apply::records`.
-            self.refused = Arc::default();
-            self.has_forgotten = true;
+        if self.refused.has_forgotten() {
             self.withheld = None;
-        }
-        for (reason, documents) in counts {
-            desk.act(Action::Notice(Notice::Refused { documents, reason }));
-        }
-        if equivocated > 0 {
-            let documents = equivocated;
-            desk.act(Action::Notice(Notice::Equivocation { documents }));
         }
     }
 
@@ -620,103 +519,6 @@ impl Incoming {
         if let Some(record) = self.withheld.take() {
             let change = (cursor_key(&self.peer), Some(record.encode()));
             desk.act(Action::Remember(vec![change]));
-        }
-    }
-}
-
-impl Batch {
-    fn extend(&mut self, items: Vec<Item>, actors: &Arc<Vec<Actor>>, filter: &Filter) {
-        for item in items {
-            if !filter.accepts(&item.collection, &item.id) {
-                if matches!(item.payload, Payload::Put(_)) {
-                    self.denied
-                        .push((item.collection.to_string(), item.id.clone()));
-                }
-                // It keeps its place, since items are asked for by place.
-                self.items.push(Waiting::nothing(item));
-                continue;
-            }
-            self.items.push(match item.payload {
-                Payload::Put(ref delta) => Waiting {
-                    delta: Some((delta.clone(), Arc::clone(actors))),
-                    ..Waiting::nothing(item)
-                },
-                Payload::Told(form, digest) => Waiting {
-                    told: Some((form, digest)),
-                    ..Waiting::nothing(item)
-                },
-            });
-        }
-    }
-
-    /// Takes these documents from a supplement, and no others: what was denied
-    /// keeps its place among the items and must not come in that way.
-    fn expect(&mut self, places: &[u32]) {
-        for place in places {
-            if let Some(item) = self.items.get_mut(*place as usize) {
-                item.is_wanted = true;
-            }
-        }
-    }
-
-    /// Puts the documents of a supplement where they were wanted.
-    fn fill(&mut self, items: Vec<Item>, actors: &Arc<Vec<Actor>>) -> Result<(), WireError> {
-        let mut places = HashMap::with_capacity(items.len());
-        let waiting = self.items.iter().enumerate();
-        for (at, waiting) in waiting.filter(|(_, waiting)| waiting.is_wanted) {
-            places.insert((Arc::clone(&waiting.collection), waiting.id.clone()), at);
-        }
-        for item in items {
-            let at = places.remove(&(item.collection, item.id));
-            match (at, item.payload) {
-                (Some(at), Payload::Put(delta)) => {
-                    self.items[at].is_wanted = false;
-                    self.items[at].told = None;
-                    self.items[at].delta = Some((delta, Arc::clone(actors)));
-                }
-                _ => return Err(WireError::Protocol("a supplement that nobody wanted")),
-            }
-        }
-        Ok(())
-    }
-
-    fn told(&self) -> Vec<Told> {
-        let items = self.items.iter().enumerate();
-        items
-            .filter_map(|(at, item)| {
-                let (form, digest) = item.told?;
-                Some(Told {
-                    place: at as u32,
-                    collection: Arc::clone(&item.collection),
-                    id: item.id.clone(),
-                    form,
-                    digest,
-                })
-            })
-            .collect()
-    }
-
-    fn documents(&self) -> impl Iterator<Item = Arriving> {
-        self.items.iter().filter_map(|item| {
-            let (delta, actors) = item.delta.clone()?;
-            Some(Arriving {
-                collection: Arc::clone(&item.collection),
-                id: item.id.clone(),
-                delta,
-                actors,
-            })
-        })
-    }
-}
-
-impl Waiting {
-    fn nothing(item: Item) -> Self {
-        Self {
-            collection: item.collection,
-            id: item.id,
-            told: None,
-            delta: None,
-            is_wanted: false,
         }
     }
 }
