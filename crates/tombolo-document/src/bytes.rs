@@ -94,11 +94,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The bytes end before.
     #[inline]
-    pub fn take(
-        &mut self,
-        length: usize,
-        what: &'static str,
-    ) -> Result<&'a [u8], DecodeError> {
+    pub fn take(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
         let taken = self
             .bytes
             .get(self.at..)
@@ -112,10 +108,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The bytes end before.
-    pub fn array<const N: usize>(
-        &mut self,
-        what: &'static str,
-    ) -> Result<[u8; N], DecodeError> {
+    pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N, what)?);
         Ok(array)

@@ -34,6 +34,7 @@ mod union;
 pub mod value;
 pub mod version;
 pub mod view;
+mod whole;
 
 #[cfg(test)]
 mod testing;

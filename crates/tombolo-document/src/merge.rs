@@ -14,6 +14,7 @@ use crate::normal::normalise;
 use crate::tree::Tree;
 use crate::union::unite;
 use crate::version::{MAX_ACTORS, VersionVector};
+use crate::whole;
 
 /// Why bytes could not be merged. The local document is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,9 @@ pub fn merge_interned(
 /// # Errors
 /// The document's bytes are damaged.
 pub fn delta(document: &[u8], base: &VersionVector) -> Result<Option<Vec<u8>>, DecodeError> {
+    if lacks_all(document, base)? {
+        return whole::to_delta(document, None).map(Some);
+    }
     let found = changes_since(document, base)?;
     Ok(found.map(|(tree, base)| encode_delta(&tree, &base, None)))
 }
@@ -86,8 +90,19 @@ pub fn delta_interned(
     base: &VersionVector,
     intern: &mut dyn FnMut(&Actor) -> u64,
 ) -> Result<Option<Vec<u8>>, DecodeError> {
+    if lacks_all(document, base)? {
+        return whole::to_delta(document, Some(intern)).map(Some);
+    }
     let found = changes_since(document, base)?;
     Ok(found.map(|(tree, base)| encode_delta(&tree, &base, Some(intern))))
+}
+
+/// Whether `base` says nothing of the actors of a document that has some.
+fn lacks_all(document: &[u8], base: &VersionVector) -> Result<bool, DecodeError> {
+    if base.is_empty() {
+        return Ok(!version_vector(document)?.is_empty());
+    }
+    Ok(false)
 }
 
 /// The version vector at the head of a document or delta.
@@ -132,6 +147,15 @@ fn merge_resolved(
     incoming: &[u8],
     resolve: Option<&dyn Fn(u64) -> Option<Actor>>,
 ) -> Result<Merged, MergeError> {
+    if local.is_none()
+        && let Some(document) = whole::from_delta(incoming, resolve)
+    {
+        return Ok(Merged {
+            document,
+            changed: true,
+            equivocations: Vec::new(),
+        });
+    }
     let Decoded { tree: remote, base } = decode(incoming, resolve).map_err(MergeError::Remote)?;
     let mut tree = match local {
         Some(bytes) => decode_document(bytes).map_err(MergeError::Local)?,
@@ -151,4 +175,101 @@ fn merge_resolved(
         document,
         equivocations,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actor::SiteId;
+    use crate::edit::Edit;
+    use crate::object::Object;
+    use crate::schema::Schema;
+    use crate::stamp::Stamp;
+    use crate::testing::any_value;
+    use crate::value::Value;
+    use proptest::prelude::*;
+
+    fn dot(site: u8, millis: u64) -> Dot {
+        Dot::new(Actor::new(SiteId([site; 16]), 1), Stamp::new(millis, 3))
+    }
+
+    /// A document that was edited a few times by a few sites.
+    fn document() -> impl Strategy<Value = Vec<u8>> {
+        let fields = prop::collection::vec(("[a-e]{1,2}", any_value()), 0..40);
+        let commits = prop::collection::vec((1_u8..4, fields), 1..4);
+        commits.prop_map(|commits| {
+            let mut held: Option<Vec<u8>> = None;
+            for (at, (site, fields)) in commits.into_iter().enumerate() {
+                let dot = dot(site, 1_000 + at as u64);
+                let mut edit = Edit::open(held.as_deref(), dot).unwrap();
+                let fields: Object = fields.into_iter().collect();
+                edit.set_object(&fields, &Schema::INFERRED).unwrap();
+                held = edit.finish().unwrap().or(held);
+            }
+            held.unwrap_or_default()
+        })
+    }
+
+    fn number_of(actor: &Actor) -> u64 {
+        u64::from(actor.site.0[0]) + 300
+    }
+
+    fn actor_of(number: u64) -> Option<Actor> {
+        let site = u8::try_from(number.checked_sub(300)?).ok()?;
+        Some(Actor::new(SiteId([site; 16]), 1))
+    }
+
+    /// The delta by way of a tree, as an older peer would write it.
+    fn by_tree(document: &[u8]) -> Vec<u8> {
+        let (tree, base) = changes_since(document, &VersionVector::new())
+            .unwrap()
+            .unwrap();
+        encode_delta(&tree, &base, Some(&mut number_of))
+    }
+
+    #[test]
+    fn a_new_document_needs_no_tree() {
+        let mut edit = Edit::open(None, dot(1, 1_000)).unwrap();
+        let inner = Object::from([("b".to_owned(), Value::from("c"))]);
+        let fields = Object::from([("a".to_owned(), Value::Object(inner))]);
+        edit.set_object(&fields, &Schema::INFERRED).unwrap();
+        let document = edit.finish().unwrap().unwrap();
+        let quick = whole::from_delta(&by_tree(&document), Some(&actor_of));
+        assert_eq!(quick, Some(document));
+    }
+
+    proptest! {
+        #[test]
+        fn a_whole_document_travels_the_same_with_and_without_a_tree(document in document()) {
+            prop_assume!(!document.is_empty());
+            let nothing = VersionVector::new();
+            let delta = delta_interned(&document, &nothing, &mut |actor| number_of(actor));
+            let delta = delta.unwrap().unwrap();
+            prop_assert_eq!(&delta, &by_tree(&document));
+            // A field of two kinds needs the tree; a new document never does.
+            let quick = whole::from_delta(&delta, Some(&actor_of));
+            prop_assert!(quick.is_none_or(|quick| quick == document));
+            let merged = merge_interned(None, &delta, &actor_of).unwrap();
+            prop_assert_eq!(merged.document, document);
+        }
+
+        #[test]
+        fn broken_bytes_are_refused_with_and_without_a_tree(
+            document in document(),
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            prop_assume!(!document.is_empty());
+            let mut delta = by_tree(&document);
+            let place = place.index(delta.len());
+            delta[place] = byte;
+            let Some(quick) = whole::from_delta(&delta, Some(&actor_of)) else {
+                return Ok(());
+            };
+            let Decoded { mut tree, base } = decode(&delta, Some(&actor_of)).unwrap();
+            prop_assert!(base.is_none_or(|base| base.is_empty()));
+            normalise(&mut tree);
+            prop_assert_eq!(quick, encode_document(&tree));
+        }
+    }
 }

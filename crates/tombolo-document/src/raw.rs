@@ -237,10 +237,7 @@ fn append_string(out: &mut Vec<u8>, text: &str) {
 ///
 /// # Errors
 /// The first rule of the format that the bytes break.
-pub fn check<'a>(
-    reader: &mut Reader<'a>,
-    depth: usize,
-) -> Result<RawValue<'a>, DecodeError> {
+pub fn check<'a>(reader: &mut Reader<'a>, depth: usize) -> Result<RawValue<'a>, DecodeError> {
     let start = *reader;
     check_inside(reader, depth)?;
     let length = reader.position() - start.position();
