@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tombolo_document::SiteId;
+use tombolo_document::{DocumentId, SiteId};
 use tombolo_identity::{Filter, Permissions, VerifiedPeer};
 use tombolo_query::Parameters;
 
@@ -441,12 +441,7 @@ impl Session {
                 refused,
             } => {
                 self.outgoing.acked((generation, batch), desk)?;
-                for reason in [Refusal::Permission, Refusal::Skew, Refusal::Size] {
-                    let documents = refused.iter().filter(|one| one.2 == reason).count();
-                    if documents > 0 {
-                        desk.act(Action::Notice(Notice::RefusedByPeer { documents, reason }));
-                    }
-                }
+                note_refused(&refused, desk);
             }
             Message::Fetch {
                 generation,
@@ -507,5 +502,15 @@ impl Session {
             self.incoming.restart(None, desk);
         }
         Ok(())
+    }
+}
+
+/// Tells the operator what the peer did not take.
+fn note_refused(refused: &[(String, DocumentId, Refusal)], desk: &mut Desk<'_>) {
+    for reason in [Refusal::Permission, Refusal::Skew, Refusal::Size] {
+        let documents = refused.iter().filter(|one| one.2 == reason).count();
+        if documents > 0 {
+            desk.act(Action::Notice(Notice::RefusedByPeer { documents, reason }));
+        }
     }
 }

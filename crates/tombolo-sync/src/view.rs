@@ -59,6 +59,9 @@ pub struct ViewError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// Called with an id's canonical bytes and its document; `Break` ends the scan.
 pub type VisitStored<'a> = &'a mut dyn FnMut(&[u8], Stored<'_>) -> ControlFlow<()>;
 
+/// Called with a record's key and value; `Break` ends the scan.
+pub type VisitRecord<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// A consistent view of a store.
 pub trait View {
     /// The newest commit, with the running hash there.
@@ -114,9 +117,5 @@ pub trait View {
     ///
     /// # Errors
     /// The store failed.
-    fn records(
-        &self,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), ViewError>;
+    fn records(&self, prefix: &[u8], visit: VisitRecord<'_>) -> Result<(), ViewError>;
 }

@@ -198,10 +198,7 @@ impl Message {
                 let holds = if *holds_documents { HOLDS } else { 0 };
                 out.push(holds | if *may_continue { CONTINUE } else { 0 });
                 put_blob(&mut out, cursor);
-                put_list(&mut out, stated, |out, one| {
-                    put_text(out, &one.statement);
-                    raw::append(out, &Value::Object(one.arguments.clone()));
-                });
+                put_list(&mut out, stated, put_stated);
             }
             Self::Scope { generation, scope } => {
                 put_kind(&mut out, SCOPE, *generation);
@@ -227,10 +224,7 @@ impl Message {
             } => {
                 put_kind(&mut out, ACK, *generation);
                 put_varint(&mut out, *batch);
-                put_list(&mut out, refused, |out, (collection, id, reason)| {
-                    put_document(out, collection, id);
-                    out.push(*reason as u8);
-                });
+                put_list(&mut out, refused, put_refused);
             }
             Self::Fetch {
                 generation,
@@ -379,6 +373,11 @@ fn take_interests(
     })
 }
 
+fn put_stated(out: &mut Vec<u8>, one: &Stated) {
+    put_text(out, &one.statement);
+    raw::append(out, &Value::Object(one.arguments.clone()));
+}
+
 fn put_verdict(out: &mut Vec<u8>, verdict: &Verdict) {
     let (code, reason) = match verdict {
         Verdict::Taken => (0, ""),
@@ -408,6 +407,11 @@ fn put_document(out: &mut Vec<u8>, collection: &str, id: &DocumentId) {
 fn take_document(reader: &mut Reader<'_>) -> Result<(String, DocumentId), DecodeError> {
     let collection = take_text(reader, COLLECTION_BYTES_MAX, "collection")?;
     Ok((collection, take_id(reader)?))
+}
+
+fn put_refused(out: &mut Vec<u8>, (collection, id, reason): &(String, DocumentId, Refusal)) {
+    put_document(out, collection, id);
+    out.push(*reason as u8);
 }
 
 pub(crate) fn take_id(reader: &mut Reader<'_>) -> Result<DocumentId, DecodeError> {
