@@ -70,6 +70,14 @@ impl Arrivals {
         vector
     }
 
+    /// The remote log that all of the document came from, if there is one: a peer with that log
+    /// has all of it.
+    pub fn only_log(&self) -> Option<Origin> {
+        let from = self.notes.first()?.origin;
+        let is_only = self.notes.iter().all(|note| note.origin == from);
+        (is_only && from.0 >= Origin::FIRST_LOG).then_some(from)
+    }
+
     /// Notes that the document's vector went from `old` to `new`.
     pub(crate) fn note(
         &mut self,
@@ -223,6 +231,23 @@ mod tests {
         assert!(covered.dominates(&vector));
         let covered = arrivals.covered_by(12, Some(Origin(3)));
         assert!(!covered.dominates(&vector));
+    }
+
+    #[test]
+    fn what_came_from_one_log_alone_is_told_apart() {
+        let (empty, first): (_, VersionVector) =
+            (VersionVector::new(), [dot(1, 1)].into_iter().collect());
+        let both: VersionVector = [dot(1, 1), dot(2, 1)].into_iter().collect();
+        let came = |origins: [Origin; 2]| {
+            let mut arrivals = Arrivals::default();
+            arrivals.note(1, origins[0], &empty, &first);
+            arrivals.note(2, origins[1], &first, &both);
+            arrivals.only_log()
+        };
+        assert_eq!(came([Origin(2), Origin(2)]), Some(Origin(2)));
+        assert_eq!(came([Origin(2), Origin(3)]), None);
+        assert_eq!(came([Origin::HERE, Origin(2)]), None);
+        assert_eq!(came([Origin::UNKNOWN, Origin::UNKNOWN]), None);
     }
 
     #[test]

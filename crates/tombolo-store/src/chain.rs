@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use crate::{
     StoreError,
     engine::{Batch, EngineSnapshot, KeyRange, Keyspace},
-    layout::{self, CHANGE_RECORD, HeadRecord, LogKey},
+    layout::{self, HeadRecord, LogKey},
     reads::scan_fallible,
     state::State,
 };
@@ -134,16 +134,15 @@ fn check_entry(
     value: &[u8],
 ) -> Result<(), StoreError> {
     let damaged = StoreError::DamagedLog { commit };
-    if value != CHANGE_RECORD {
-        return Err(damaged);
-    }
+    let from = layout::read_change(value).map_err(|_| damaged.clone())?;
     let document_key = &key[layout::head_key(commit).len()..];
     let record = snapshot
         .get(Keyspace::Documents, document_key)?
         .ok_or(damaged.clone())?;
     let record = layout::DocumentRecord::read(&record)?;
     let arrivals = record.arrivals(&record.vector()?)?;
-    if arrivals.last_commit() == Some(commit) {
+    let is_true = from.is_none() || from == arrivals.only_log();
+    if is_true && arrivals.last_commit() == Some(commit) {
         Ok(())
     } else {
         Err(damaged)

@@ -100,6 +100,11 @@ impl<'a> RecordReader<'a> {
         self.rest
     }
 
+    /// Whether nothing is left.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// The end of a record that must have nothing left.
     pub(crate) fn close(self) -> Result<(), StoreError> {
         if self.rest.is_empty() {

@@ -6,7 +6,7 @@ use tombolo_document::{VersionVector, merge};
 
 use crate::{
     StoreError,
-    arrival::Arrivals,
+    arrival::{Arrivals, Origin},
     codec::{RECORD_VERSION, RecordReader, put_varint},
     engine::KeyRange,
 };
@@ -131,8 +131,26 @@ impl<'a> DocumentRecord<'a> {
     }
 }
 
-/// A document in the change log: what stands beside its key.
-pub(crate) const CHANGE_RECORD: [u8; 1] = [RECORD_VERSION];
+/// A document in the change log: what stands beside its key, with the remote log that all of the
+/// document came from, if there is one.
+pub(crate) fn change_record(from: Option<Origin>) -> Vec<u8> {
+    let mut out = vec![RECORD_VERSION];
+    if let Some(Origin(number)) = from {
+        put_varint(&mut out, u64::from(number));
+    }
+    out
+}
+
+/// Reads what [`change_record`] wrote.
+pub(crate) fn read_change(value: &[u8]) -> Result<Option<Origin>, StoreError> {
+    let mut reader = RecordReader::open("change", value)?;
+    if reader.is_empty() {
+        return Ok(None);
+    }
+    let from = Origin(reader.number()?);
+    reader.close()?;
+    Ok(Some(from))
+}
 
 /// A commit in the change log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,6 +216,15 @@ mod tests {
     fn the_end_of_the_log_has_nothing_after_it() {
         assert!(changes_after(u64::MAX).is_empty());
         assert_eq!(changes_after(4).start, head_key(5));
+    }
+
+    #[test]
+    fn golden_bytes_of_a_change() {
+        assert_eq!(change_record(None), [1]);
+        assert_eq!(change_record(Some(Origin(300))), [1, 0xac, 2]);
+        assert_eq!(read_change(&[1]).unwrap(), None);
+        assert_eq!(read_change(&[1, 0xac, 2]).unwrap(), Some(Origin(300)));
+        assert!(read_change(&[1, 0xac, 2, 0]).is_err());
     }
 
     #[test]

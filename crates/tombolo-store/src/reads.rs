@@ -8,7 +8,7 @@ use tombolo_query::source::{IndexDefinition, Visit};
 
 use crate::{
     StoreError,
-    arrival::Arrivals,
+    arrival::{Arrivals, Origin},
     catalog::{Catalog, Collection},
     engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
     index::{self, INDEX_KEY_BYTES_MAX},
@@ -35,6 +35,9 @@ pub struct Change<'a> {
     pub collection: &'a str,
     /// The canonical bytes of the document's id.
     pub id: &'a [u8],
+    /// The remote log that all of the document came from, if it is known that there is one: a
+    /// peer with that log has all of it.
+    pub only_log: Option<Origin>,
 }
 
 /// Bytes in layers, and the registries that belong to them.
@@ -262,7 +265,7 @@ pub(crate) fn changes_after(
         Keyspace::Changes,
         &range,
         Direction::Forward,
-        &mut |key, _| {
+        &mut |key, value| {
             let (commit, number, id) = match layout::read_log_key(key) {
                 Ok(LogKey::Change {
                     commit,
@@ -272,11 +275,16 @@ pub(crate) fn changes_after(
                 Ok(LogKey::Head { .. }) => return ControlFlow::Continue(()),
                 Err(error) => return stop(&mut outcome, error),
             };
+            let only_log = match layout::read_change(value) {
+                Ok(only_log) => only_log,
+                Err(error) => return stop(&mut outcome, error),
+            };
             match reads.catalog().name(number) {
                 Some(collection) => visit(Change {
                     commit,
                     collection,
                     id,
+                    only_log,
                 }),
                 None => stop(&mut outcome, StoreError::DamagedRecord { record: "change" }),
             }

@@ -3,8 +3,7 @@
 use tombolo_document::{Actor, DocumentId, Merged, VersionVector, merge, merge::MergeError};
 
 use crate::{
-    StoreError, arrival::Origin, layout::DocumentRecord, reads, state::LogId,
-    transaction::Transaction,
+    StoreError, arrival::Origin, layout::DocumentRecord, state::LogId, transaction::Transaction,
 };
 
 /// A document or delta from a peer.
@@ -52,8 +51,12 @@ impl Transaction<'_> {
         if let Some(newest) = vector.newest() {
             self.desk.clock.observe(newest, self.now_ms)?;
         }
-        let found = reads::record(self, incoming.collection, incoming.id.as_bytes())?;
-        let record = found.as_deref().map(DocumentRecord::read).transpose()?;
+        let before = match self.desk.state.catalog.collection(incoming.collection) {
+            Some(collection) => Some(self.look_at(collection.number, incoming.id.as_bytes())?),
+            None => None,
+        };
+        let found = before.as_ref().and_then(|before| before.record.as_deref());
+        let record = found.map(DocumentRecord::read).transpose()?;
         let local = record.as_ref().map(|record| record.document);
         let merged = match incoming.actors {
             Some(_) => merge::merge_interned(local, incoming.delta, &resolve),
@@ -76,6 +79,7 @@ impl Transaction<'_> {
                 None => true,
             };
             let origin = self.origin(incoming.log.filter(|_| has_all))?;
+            self.seen.replace(before);
             self.replace(incoming.collection, incoming.id, &merged.document, origin)?;
         }
         Ok(Received { merged, behind })

@@ -15,7 +15,7 @@ use crate::{
     catalog::{COLLECTION_NAME_BYTES_MAX, COLLECTIONS_MAX, Catalog, Collection},
     engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
     evicted, indexing,
-    layout::{self, CHANGE_RECORD, DocumentRecord},
+    layout::{self, DocumentRecord},
     overlay::Overlay,
     reads::{Reads, serve_queries},
     receive::Incoming,
@@ -40,7 +40,7 @@ pub struct Transaction<'w> {
     pub(crate) now_ms: u64,
     renewed_log: bool,
     /// The document that was looked at last: most are written next.
-    seen: RefCell<Option<Before>>,
+    pub(crate) seen: RefCell<Option<Before>>,
     /// Set when a write needs a new actor, which a transaction cannot change half-way.
     pub(crate) needs_new_actor: bool,
 }
@@ -166,7 +166,7 @@ impl<'w> Transaction<'w> {
     }
 
     /// A document as it is before a change.
-    fn look_at(&self, collection: u32, id: &[u8]) -> Result<Before, StoreError> {
+    pub(crate) fn look_at(&self, collection: u32, id: &[u8]) -> Result<Before, StoreError> {
         let key = StoredBytes::from(layout::document_key(collection, id));
         match self.seen.take() {
             Some(seen) if seen.key == key => Ok(seen),
@@ -262,7 +262,7 @@ impl<'w> Transaction<'w> {
         self.set(
             Keyspace::Changes,
             layout::change_key(self.commit, &before.key),
-            Some(CHANGE_RECORD.to_vec()),
+            Some(layout::change_record(arrivals.only_log())),
         )?;
         let was_live = old.is_some_and(|old| old.live);
         if live != was_live {

@@ -72,6 +72,10 @@ impl View for StoreView {
             if !(since.collection)(change.collection) {
                 return ControlFlow::Continue(());
             }
+            // The peer has all of what came from its own log alone.
+            if echo.is_some() && change.only_log == echo {
+                return ControlFlow::Continue(());
+            }
             let found = match self.0.stored(change.collection, change.id) {
                 Ok(Some(found)) => found,
                 Ok(None) => return ControlFlow::Continue(()),
