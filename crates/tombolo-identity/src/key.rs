@@ -47,6 +47,12 @@ impl Point {
         Ok(Self(point))
     }
 
+    /// Whether `signature` (ECDSA with SHA-256, DER) is this key's over `message`.
+    fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.0);
+        key.verify(message, signature).is_ok()
+    }
+
     /// 33 bytes: the parity of y, then x.
     fn compressed(&self) -> [u8; 33] {
         let mut short = [0; 33];
@@ -71,6 +77,15 @@ impl PeerPublicKey {
         Point::parse(bytes).map(Self)
     }
 
+    /// Whether a text has the form that keys are shown in; the point may still
+    /// lie beside the curve, so that the text is nobody's.
+    #[must_use]
+    pub fn is_shown_form(text: &str) -> bool {
+        let encoded = text.strip_prefix("pk:");
+        let short = encoded.and_then(|encoded| BASE64_URL_SAFE_NO_PAD.decode(encoded).ok());
+        short.is_some_and(|short| short.len() == 33 && matches!(short[0], 2 | 3))
+    }
+
     /// The uncompressed point, 65 bytes: what the site id is derived from.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -81,6 +96,10 @@ impl PeerPublicKey {
     #[must_use]
     pub fn to_spki_der(&self) -> Vec<u8> {
         [SPKI_PREFIX.as_slice(), self.as_bytes()].concat()
+    }
+
+    pub(crate) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.0.signed(message, signature)
     }
 }
 
@@ -116,10 +135,14 @@ impl AuthorityKey {
         &self.0.0
     }
 
-    /// Whether `signature` (ECDSA with SHA-256, DER) is this key's over `message`.
+    /// The key as a DER `SubjectPublicKeyInfo`, 91 bytes.
+    #[must_use]
+    pub fn to_spki_der(&self) -> Vec<u8> {
+        [SPKI_PREFIX.as_slice(), self.as_bytes()].concat()
+    }
+
     pub(crate) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, self.as_bytes());
-        key.verify(message, signature).is_ok()
+        self.0.signed(message, signature)
     }
 }
 

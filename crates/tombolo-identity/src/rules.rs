@@ -1,12 +1,13 @@
 //! What a peer may read and write: rules on document ids, by collection. They
 //! are parsed once, and whatever goes wrong while one is evaluated means no.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use tombolo_document::{DocumentId, Object};
-use tombolo_query::{Condition, Context, Limits, NoSystemRows, Parameters, QueryError};
+use tombolo_document::DocumentId;
+use tombolo_query::{Condition, QueryError};
+
+use crate::conditions::Conditions;
+use crate::legacy::{self, LegacyError};
 
 /// Most collections that one set of rules may name.
 pub const COLLECTION_RULES_MAX: usize = 1024;
@@ -15,11 +16,6 @@ pub const RULES_MAX: usize = 256;
 /// Longest condition, in bytes.
 pub const RULE_BYTES_MAX: usize = 4096;
 
-/// How often the evaluation of one rule may be asked to stop before it has to:
-/// 512 steps lie between two questions.
-const QUESTIONS_MAX: u32 = 128;
-/// How much memory a rule may use, in bytes; ids are smaller.
-const VALUE_BYTES_MAX: usize = 256 * 1024;
 /// A condition that every id meets.
 const WHOLE: &str = "true";
 
@@ -62,13 +58,46 @@ pub enum RuleError {
         /// Why.
         source: QueryError,
     },
+    /// A filter over identities is none, or looks at something else.
+    #[error("the filter is refused: {source}")]
+    Filter {
+        /// Why.
+        source: QueryError,
+    },
+    /// A filter over identities is too long.
+    #[error("the filter has {bytes} bytes, and {RULE_BYTES_MAX} are allowed")]
+    FilterTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A rule is none in the older syntax.
+    #[error("rule {index} of the collection {collection:?} is refused: {source}")]
+    Legacy {
+        /// The collection.
+        collection: String,
+        /// Which rule, from zero.
+        index: usize,
+        /// Why.
+        source: LegacyError,
+    },
+}
+
+/// How rules are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleSyntax {
+    /// DQL conditions: `_id.site = 'x'`.
+    Dql,
+    /// The older syntax: `_id.site == 'x'`. Kept as the DQL of equal meaning.
+    Legacy,
+    /// The older syntax where a rule is written in it, DQL otherwise.
+    Either,
 }
 
 /// The rules of one collection.
 #[derive(Debug, Clone, PartialEq)]
 enum CollectionRules {
     Whole,
-    Any(Vec<Condition>),
+    Any(Conditions),
 }
 
 /// Rules for reading, or rules for writing. Nothing is allowed by default.
@@ -121,6 +150,56 @@ impl Rules {
         Ok(Self(Kind::Collections(rules)))
     }
 
+    /// Like [`Rules::parse`], for rules that may be written in the older syntax.
+    ///
+    /// # Errors
+    /// One bad rule refuses them all, and so does a limit.
+    pub fn parse_as(
+        queries: &BTreeMap<String, Vec<String>>,
+        syntax: RuleSyntax,
+    ) -> Result<Self, RuleError> {
+        let mut translated = BTreeMap::new();
+        for (collection, texts) in queries {
+            let rules = texts.iter().enumerate().map(|(index, text)| {
+                in_dql(text, syntax).map_err(|source| RuleError::Legacy {
+                    collection: collection.clone(),
+                    index,
+                    source,
+                })
+            });
+            // One more than is allowed, so that the limit is told by its name.
+            let rules: Result<Vec<String>, RuleError> = rules.take(RULES_MAX + 1).collect();
+            translated.insert(collection.clone(), rules?);
+        }
+        Self::parse(&translated)
+    }
+
+    /// The conditions by collection as they were read, in DQL; `None` is
+    /// everything. [`Rules::parse`] makes equal rules of them.
+    #[must_use]
+    pub fn queries(&self) -> Option<BTreeMap<String, Vec<String>>> {
+        let Kind::Collections(rules) = &self.0 else {
+            return None;
+        };
+        let texts = |rules: &CollectionRules| match rules {
+            CollectionRules::Whole => vec![WHOLE.to_owned()],
+            CollectionRules::Any(conditions) => {
+                let texts = conditions.texts();
+                texts.map(str::to_owned).collect()
+            }
+        };
+        let queries = rules
+            .iter()
+            .map(|(name, rules)| (name.clone(), texts(rules)));
+        Some(queries.collect())
+    }
+
+    /// Whether nothing is forbidden.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.0 == Kind::Everything
+    }
+
     /// Whether the document with this id is within the rules. Any error of a
     /// rule means no.
     #[must_use]
@@ -130,7 +209,7 @@ impl Rules {
             Kind::Collections(rules) => match rules.get(collection) {
                 None => false,
                 Some(CollectionRules::Whole) => true,
-                Some(CollectionRules::Any(conditions)) => any_holds(conditions, id),
+                Some(CollectionRules::Any(conditions)) => conditions.hold(id),
             },
         }
     }
@@ -164,7 +243,7 @@ impl Rules {
                     hasher.update(&[1]);
                 }
                 CollectionRules::Any(conditions) => {
-                    let mut texts: Vec<&str> = conditions.iter().map(Condition::text).collect();
+                    let mut texts: Vec<&str> = conditions.texts().collect();
                     texts.sort_unstable();
                     texts.dedup();
                     hasher.update(&[0]);
@@ -223,40 +302,18 @@ impl CollectionRules {
         if texts.iter().any(|text| text.trim() == WHOLE) {
             return Ok(Self::Whole);
         }
-        Ok(Self::Any(conditions))
+        Ok(Self::Any(Conditions::new(conditions)))
     }
 }
 
-static NO_ARGUMENTS: LazyLock<Object> = LazyLock::new(Object::default);
-static PARAMETERS: LazyLock<Parameters> = LazyLock::new(Parameters::default);
-
-fn any_holds(conditions: &[Condition], id: &DocumentId) -> bool {
-    conditions.iter().any(|condition| holds(condition, id))
-}
-
-/// Evaluates one rule with its own, small allowance.
-fn holds(condition: &Condition, id: &DocumentId) -> bool {
-    let questions = Cell::new(QUESTIONS_MAX);
-    let stop = || match questions.get().checked_sub(1) {
-        Some(left) => {
-            questions.set(left);
-            false
-        }
-        None => true,
-    };
-    let context = Context {
-        arguments: &NO_ARGUMENTS,
-        parameters: &PARAMETERS,
-        now_ms: 0,
-        random: &|| [0; 16],
-        limits: Limits {
-            value_bytes: VALUE_BYTES_MAX,
-            ..Limits::DEFAULT
-        },
-        stop: &stop,
-        system: &NoSystemRows,
-    };
-    condition.matches_id(id, &context).unwrap_or(false)
+fn in_dql(text: &str, syntax: RuleSyntax) -> Result<String, LegacyError> {
+    if syntax == RuleSyntax::Dql || text.len() > RULE_BYTES_MAX {
+        return Ok(text.to_owned());
+    }
+    match legacy::to_dql(text) {
+        Err(_) if syntax == RuleSyntax::Either => Ok(text.to_owned()),
+        translated => translated,
+    }
 }
 
 /// What one peer may do.

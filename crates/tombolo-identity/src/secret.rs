@@ -3,14 +3,13 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use base64::{DecodeError, alphabet, engine};
 use zeroize::Zeroizing;
 
 use crate::der::Outline;
 use crate::key::AuthorityKey;
+use crate::signing::SigningPair;
 
 /// Longest text that is looked at; a P-256 key takes 184 characters.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -100,8 +99,7 @@ pub enum SharedKeyError {
 ///
 /// As text: standard base64 on one line of an unencrypted PKCS#8 DER P-256 key.
 pub struct SharedKey {
-    pair: EcdsaKeyPair,
-    pkcs8: Zeroizing<Vec<u8>>,
+    pair: SigningPair,
     public: AuthorityKey,
 }
 
@@ -111,11 +109,8 @@ impl SharedKey {
     /// # Errors
     /// The system has no randomness.
     pub fn generate() -> Result<Self, SharedKeyError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING);
-        let document = pair.and_then(|pair| pair.to_pkcs8v1());
-        let document = document.map_err(|_| SharedKeyError::Generation)?;
-        Self::from_pkcs8(Zeroizing::new(document.as_ref().to_vec()))
-            .ok_or(SharedKeyError::Generation)
+        let pair = SigningPair::generate().map_err(|_| SharedKeyError::Generation)?;
+        Self::from_pair(pair).ok_or(SharedKeyError::Generation)
     }
 
     /// Reads the text that [`SharedKey::to_base64`] gives and openssl makes.
@@ -142,19 +137,18 @@ impl SharedKey {
     }
 
     fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Option<Self> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).ok()?;
-        let public = AuthorityKey::parse(pair.public_key().as_ref()).ok()?;
-        Some(Self {
-            pair,
-            pkcs8,
-            public,
-        })
+        Self::from_pair(SigningPair::read(pkcs8)?)
+    }
+
+    fn from_pair(pair: SigningPair) -> Option<Self> {
+        let public = AuthorityKey::parse(pair.point()).ok()?;
+        Some(Self { pair, public })
     }
 
     /// The key as text. Whoever reads it is of the mesh.
     #[must_use]
     pub fn to_base64(&self) -> Zeroizing<String> {
-        Zeroizing::new(BASE64_STANDARD.encode(self.pkcs8.as_slice()))
+        Zeroizing::new(BASE64_STANDARD.encode(self.pair.pkcs8().as_slice()))
     }
 
     /// The public half, by which leaves are checked.
@@ -163,11 +157,8 @@ impl SharedKey {
         &self.public
     }
 
-    /// Signs with ECDSA over SHA-256; the signature is DER.
-    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let digest = digest::digest(&digest::SHA256, message);
-        let signature = self.pair.sign_digest(&digest).ok()?;
-        Some(signature.as_ref().to_vec())
+    pub(crate) fn pair(&self) -> &SigningPair {
+        &self.pair
     }
 }
 

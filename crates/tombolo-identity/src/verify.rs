@@ -3,8 +3,6 @@
 //!
 //! The signature is checked before anything that it signs is believed.
 
-use std::fmt;
-
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::oid_registry::{
@@ -13,51 +11,27 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
-use crate::database::{self, DatabaseIdError, URI_PREFIX, check_database_id};
+use crate::database::{self, URI_PREFIX};
 use crate::der;
-use crate::key::{AuthorityKey, PeerPublicKey};
+use crate::filter::Filter;
+use crate::identity::Identity;
+use crate::key::PeerPublicKey;
+use crate::leaf::{IDENTITY_OID, LEAF_BACKDATE_MS};
+use crate::quoted::{Quoted, Span};
 use crate::rules::Permissions;
+use crate::trust::{Issuer, Trust};
 
 /// A larger leaf is refused unread.
 pub const LEAF_BYTES_MAX: usize = 16 * 1024;
 /// A leaf with more extensions is refused.
 const EXTENSIONS_MAX: usize = 16;
-/// How much of a text from the peer an error repeats, in characters.
-const QUOTED_CHARS_MAX: usize = 80;
-
-/// Whose leaves are accepted, and for which database.
-#[derive(Debug, Clone)]
-pub struct Trust {
-    authority: AuthorityKey,
-    database_id: String,
-}
-
-impl Trust {
-    /// Leaves that `authority` signed for `database_id`.
-    ///
-    /// # Errors
-    /// No certificate can name that database.
-    pub fn new(authority: AuthorityKey, database_id: &str) -> Result<Self, DatabaseIdError> {
-        check_database_id(database_id)?;
-        Ok(Self {
-            authority,
-            database_id: database_id.to_owned(),
-        })
-    }
-
-    /// The database.
-    #[must_use]
-    pub fn database_id(&self) -> &str {
-        &self.database_id
-    }
-}
 
 /// Why a leaf is refused. The peer's fault, or that of whoever set it up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// Another key signed it: class UnknownIssuer.
     #[error(
-        "the certificate was signed by another key than this node's shared key: give all nodes of a mesh the same key"
+        "the certificate was signed by another key than those this node trusts: give all nodes of a mesh the same shared key, or log in to the identity service that the others use"
     )]
     ForeignKey,
     /// It is for another database.
@@ -87,7 +61,7 @@ pub enum VerifyError {
     CaCertificate,
     /// Certificates came with it, and none may.
     #[error(
-        "{certificates} more certificates came with the peer's own and none may: the shared key signs it directly"
+        "{certificates} more certificates came with the peer's own and none may: it is signed directly"
     )]
     ChainTooLong {
         /// How many besides the first.
@@ -121,57 +95,14 @@ pub enum VerifyError {
     WrongUsage,
 }
 
-/// A text from a peer: one line of visible ASCII, cut at 80 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quoted(String);
-
-impl Quoted {
-    fn new(text: &str) -> Self {
-        let mut quoted: String = text
-            .chars()
-            .take(QUOTED_CHARS_MAX)
-            .flat_map(char::escape_default)
-            .collect();
-        if text.chars().nth(QUOTED_CHARS_MAX).is_some() {
-            quoted.push_str("...");
-        }
-        Self(quoted)
-    }
-
-    /// The escaped text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Quoted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Milliseconds for people, rounded down.
-struct Span(u64);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1000;
-        match seconds {
-            0..120 => write!(f, "{seconds} s"),
-            120..7200 => write!(f, "{} min", seconds / 60),
-            7200..172_800 => write!(f, "{} h", seconds / 3600),
-            _ => write!(f, "{} days", seconds / 86_400),
-        }
-    }
-}
-
 /// A peer whose leaf was checked. Only [`verify_leaf`] makes one.
 #[derive(Debug, Clone)]
 pub struct VerifiedPeer {
     peer_key: PeerPublicKey,
     database_id: String,
     permissions: Permissions,
+    identity: Option<Identity>,
+    issued_ms: u64,
     expires_ms: u64,
 }
 
@@ -194,6 +125,32 @@ impl VerifiedPeer {
         &self.permissions
     }
 
+    /// What the identity service says of it; `None` where a shared key is the
+    /// authority.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Whom the identity service recognized, if there is one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&str> {
+        self.identity().map(Identity::user_id)
+    }
+
+    /// What may cross a link between this node, which has the permissions
+    /// `local`, and the peer.
+    #[must_use]
+    pub fn filter(&self, local: &Permissions) -> Filter {
+        Filter::between(local, &self.permissions)
+    }
+
+    /// When its certificate was made, in unix milliseconds.
+    #[must_use]
+    pub fn issued_ms(&self) -> u64 {
+        self.issued_ms
+    }
+
     /// When it stops being verified, in unix milliseconds.
     #[must_use]
     pub fn expires_ms(&self) -> u64 {
@@ -214,17 +171,24 @@ pub fn verify_leaf(
 ) -> Result<VerifiedPeer, VerifyError> {
     check_size(end_entity, intermediates.len())?;
     let leaf = parse(end_entity)?;
-    check_signature(trust, &leaf)?;
+    let issuer = check_signature(trust, &leaf)?;
     check_encoding(end_entity, &leaf)?;
-    let names = check_extensions(leaf.extensions())?;
+    let found = check_extensions(leaf.extensions())?;
     let peer_key = key(&leaf)?;
-    check_database(trust, &names)?;
-    let expires_ms = check_time(&leaf, now_ms)?;
+    check_database(trust, &found.names)?;
+    let times = check_time(&leaf, now_ms)?;
+    let (identity, issued_ms) = match issuer {
+        Issuer::SharedKey => (None, check_no_identity(&found, &times)?),
+        Issuer::Authority => read_identity(&found, &times)?,
+    };
+    let permissions = identity.as_ref().map(Identity::permissions);
     Ok(VerifiedPeer {
         peer_key,
-        database_id: trust.database_id.clone(),
-        permissions: Permissions::everything(),
-        expires_ms,
+        database_id: trust.database_id().to_owned(),
+        permissions: permissions.cloned().unwrap_or(Permissions::everything()),
+        identity,
+        issued_ms,
+        expires_ms: times.end_ms,
     })
 }
 
@@ -252,18 +216,17 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, VerifyError> {
     }
 }
 
-fn check_signature(trust: &Trust, leaf: &X509Certificate<'_>) -> Result<(), VerifyError> {
+fn check_signature(trust: &Trust, leaf: &X509Certificate<'_>) -> Result<Issuer, VerifyError> {
     let outer = &leaf.signature_algorithm;
     if *outer != leaf.signature {
         return Err(malformed("it names two signature algorithms"));
     }
     let signature = &leaf.signature_value;
-    let signed = outer.algorithm == OID_SIG_ECDSA_WITH_SHA256
-        && signature.unused_bits == 0
-        && trust
-            .authority
-            .signed(leaf.tbs_certificate.as_ref(), &signature.data);
-    signed.then_some(()).ok_or(VerifyError::ForeignKey)
+    if outer.algorithm != OID_SIG_ECDSA_WITH_SHA256 || signature.unused_bits != 0 {
+        return Err(VerifyError::ForeignKey);
+    }
+    let issuer = trust.issuer_of(leaf.tbs_certificate.as_ref(), &signature.data);
+    issuer.ok_or(VerifyError::ForeignKey)
 }
 
 /// The parser forgives a little; one leaf has one encoding here.
@@ -274,14 +237,19 @@ fn check_encoding(der: &[u8], leaf: &X509Certificate<'_>) -> Result<(), VerifyEr
         .ok_or(malformed("it is not in the one form that DER allows"))
 }
 
-/// Checks what the leaf may be used for, and gives the names in it.
-fn check_extensions<'l>(
-    extensions: &'l [X509Extension<'_>],
-) -> Result<Vec<&'l GeneralName<'l>>, VerifyError> {
+/// What the extensions of a leaf say.
+struct Found<'l> {
+    names: Vec<&'l GeneralName<'l>>,
+    /// The content of the extension for identities.
+    identity: Option<&'l [u8]>,
+}
+
+/// Checks what the leaf may be used for, and gives the rest.
+fn check_extensions<'l>(extensions: &'l [X509Extension<'_>]) -> Result<Found<'l>, VerifyError> {
     if extensions.len() > EXTENSIONS_MAX {
         return Err(malformed("it has too many extensions"));
     }
-    let mut names = Vec::new();
+    let (mut names, mut identity) = (Vec::new(), None);
     let (mut signs, mut used_by_both) = (false, false);
     for (position, extension) in extensions.iter().enumerate() {
         let before = &extensions[..position];
@@ -306,6 +274,7 @@ fn check_extensions<'l>(
             ParsedExtension::ParseError { .. } => {
                 return Err(malformed("an extension cannot be decoded"));
             }
+            _ if extension.oid.as_bytes() == IDENTITY_OID => identity = Some(extension.value),
             _ if extension.critical => {
                 let oid = Quoted::new(&extension.oid.to_string());
                 return Err(VerifyError::UnknownCriticalExtension { oid });
@@ -314,7 +283,7 @@ fn check_extensions<'l>(
         }
     }
     if signs && used_by_both {
-        Ok(names)
+        Ok(Found { names, identity })
     } else {
         Err(VerifyError::WrongUsage)
     }
@@ -340,17 +309,22 @@ fn check_database(trust: &Trust, names: &[&GeneralName<'_>]) -> Result<(), Verif
     if !theirs.starts_with(URI_PREFIX) {
         return Err(malformed("its name is not that of a database"));
     }
-    if *theirs == database::uri(&trust.database_id) {
+    if *theirs == database::uri(trust.database_id()) {
         return Ok(());
     }
     Err(VerifyError::WrongDatabase {
-        ours: trust.database_id.clone(),
+        ours: trust.database_id().to_owned(),
         theirs: Quoted::new(theirs),
     })
 }
 
-/// Gives the end of the leaf's time in unix milliseconds.
-fn check_time(leaf: &X509Certificate<'_>, now_ms: u64) -> Result<u64, VerifyError> {
+/// A leaf's time in unix milliseconds.
+struct Times {
+    begin_ms: u64,
+    end_ms: u64,
+}
+
+fn check_time(leaf: &X509Certificate<'_>, now_ms: u64) -> Result<Times, VerifyError> {
     let validity = leaf.validity();
     let begin_ms = unix_ms(validity.not_before.timestamp());
     let end_ms = unix_ms(validity.not_after.timestamp());
@@ -362,7 +336,27 @@ fn check_time(leaf: &X509Certificate<'_>, now_ms: u64) -> Result<u64, VerifyErro
         let ago_ms = now_ms - end_ms;
         return Err(VerifyError::Expired { ago_ms });
     }
-    Ok(end_ms)
+    Ok(Times { begin_ms, end_ms })
+}
+
+/// A shared key grants everything, so a leaf of its that says otherwise is
+/// nothing that a program of ours made. Gives when the leaf was made.
+fn check_no_identity(found: &Found<'_>, times: &Times) -> Result<u64, VerifyError> {
+    match found.identity {
+        None => Ok(times.begin_ms.saturating_add(LEAF_BACKDATE_MS)),
+        Some(_) => Err(malformed("it has permissions and is of a shared key")),
+    }
+}
+
+/// An authority's leaf allows what stands in it, so it must stand there.
+fn read_identity(found: &Found<'_>, times: &Times) -> Result<(Option<Identity>, u64), VerifyError> {
+    let packed = found.identity.ok_or(malformed("it has no permissions"))?;
+    let (identity, issued_ms) =
+        Identity::decode(packed).ok_or(malformed("its permissions cannot be read"))?;
+    if !(times.begin_ms..=times.end_ms).contains(&issued_ms) {
+        return Err(malformed("it was made outside of its time"));
+    }
+    Ok((Some(identity), issued_ms))
 }
 
 /// Before 1970 there was nothing.
