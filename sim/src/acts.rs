@@ -1,6 +1,6 @@
 //! What somebody does to the nodes and links of a world.
 
-use tombolo::{ExecuteError, Object, TransactionError};
+use tombolo::{Database, ExecuteError, Object, TransactionError};
 
 use crate::agenda::Happening;
 use crate::check::Cause;
@@ -9,9 +9,6 @@ use crate::profile::Act;
 use crate::violation::Violation;
 use crate::workload;
 use crate::world::World;
-
-/// What a transaction ends with whose author thought better of it.
-struct Withdrawn;
 
 impl World {
     /// Does one thing, and enters the next.
@@ -23,36 +20,52 @@ impl World {
         self.agenda.at(self.time.us() + pause, Happening::Act);
         let act = self.choose();
         let node = self.script.below(self.nodes.len());
+        self.perform_act(act, node)
+    }
+
+    fn perform_act(&mut self, act: Act, node: usize) -> Result<(), Violation> {
+        let documents = self.profile.documents;
         match act {
             Act::Write => {
-                let statement = workload::write(self.profile.documents, &mut self.script);
+                let statement = workload::write(documents, &mut self.script);
                 self.write(node, vec![statement])
             }
             Act::Transact => {
                 let count = self.script.within(2..5);
-                let documents = self.profile.documents;
                 let statements = (0..count).map(|_| workload::write(documents, &mut self.script));
                 let statements = statements.collect();
                 self.write(node, statements)
             }
+            Act::Transfer => self.transfer(node),
             Act::Evict => {
-                let statement = workload::evict(self.profile.documents, &mut self.script);
+                let statement = workload::evict(documents, &mut self.script);
                 self.write(node, vec![statement])
             }
             Act::Subscribe => self.subscribe(node),
             Act::Cut => {
                 let link = self.script.below(self.links.len());
                 self.say(|| format!("link {link} is cut"));
-                self.links[link].is_wanted = false;
                 self.cut(link)
             }
+            Act::Partition => self.partition(),
             Act::Mend => {
                 let link = self.script.below(self.links.len());
-                self.links[link].is_wanted = true;
-                self.connect_soon(link);
+                self.mend(link);
                 Ok(())
             }
-            _ => Ok(()),
+            Act::Crash => self.lose_power(node),
+            Act::BreakDisk => {
+                let after = self.script.within(0..4) as u32;
+                self.break_disk(node, after);
+                Ok(())
+            }
+            Act::SetClock => {
+                self.set_clock(node);
+                Ok(())
+            }
+            Act::BackUp => self.back_up(node),
+            Act::Restore => self.restore(node),
+            Act::Copy => self.copy(node),
         }
     }
 
@@ -69,51 +82,40 @@ impl World {
     }
 
     /// Runs statements on a node: one by itself, several in a transaction.
-    fn write(&mut self, node: usize, statements: Vec<String>) -> Result<(), Violation> {
+    pub(crate) fn write(&mut self, at: usize, statements: Vec<String>) -> Result<(), Violation> {
         let withdraws = statements.len() > 1 && self.script.chance(50);
-        let Some(running) = &self.nodes[node].running else {
+        let node = &self.nodes[at];
+        let Some(running) = &node.running else {
             return Ok(());
         };
-        let outcome = match &statements[..] {
+        let run = || match &statements[..] {
             [statement] => running
                 .database
                 .execute(statement, Object::new())
                 .map(|_| ()),
-            _ => {
-                let done = running.database.transaction(|transaction| {
-                    for statement in &statements {
-                        // One that fails leaves nothing, and the others go on.
-                        let done = transaction.execute(statement, Object::new());
-                        if let Err(error @ (ExecuteError::Store(_) | ExecuteError::Broken)) = done {
-                            return Err(Ok(error));
-                        }
-                    }
-                    if withdraws {
-                        Err(Err(Withdrawn))
-                    } else {
-                        Ok(())
-                    }
-                });
-                match done {
-                    Ok(_) | Err(TransactionError::Work(Err(Withdrawn))) => Ok(()),
-                    Err(TransactionError::Work(Ok(error))) => Err(error),
-                    Err(TransactionError::Execute(error)) => Err(error),
-                    Err(_) => Ok(()),
-                }
-            }
+            _ => transact(&running.database, &statements, withdraws),
         };
-        self.say(|| format!("node {node} runs {statements:?}: {outcome:?}"));
+        let mut outcome = run();
+        if matches!(outcome, Err(ExecuteError::Broken)) && !node.is_faulty {
+            // A document that was evicted here is written again under another actor,
+            // and only a whole transaction can change its actor.
+            outcome = run();
+        }
+        self.say(|| format!("node {at} runs {statements:?}: {outcome:?}"));
         match outcome {
-            Ok(()) | Err(ExecuteError::Query(_)) => self.observe(node, Cause::Own),
-            Err(_) if self.nodes[node].is_faulty => self.crash(node),
+            Ok(()) | Err(ExecuteError::Query(_)) => self.observe(at, Cause::Own),
+            Err(_) if self.nodes[at].is_faulty => self.crash(at),
             Err(error) => Err(Violation::store(&error)),
         }
     }
 
     fn subscribe(&mut self, at: usize) -> Result<(), Violation> {
-        let statements = workload::subscriptions(self.profile.documents, &mut self.script);
+        let mut statements = workload::subscriptions(self.profile.documents, &mut self.script);
+        if self.profile.has_accounts {
+            statements.push(workload::accounts());
+        }
         self.say(|| format!("node {at} now wants {statements:?}"));
-        self.nodes[at].interests = interests(&statements);
+        self.nodes[at].want(interests(&statements));
         self.each_session_of(at, |interests| {
             tombolo_sync::Event::Interests(std::sync::Arc::clone(interests))
         })
@@ -137,40 +139,49 @@ impl World {
         Ok(())
     }
 
-    /// A node that lost power comes back.
-    pub(crate) fn restart(&mut self, at: usize) -> Result<(), Violation> {
-        if self.nodes[at].running.is_some() {
-            return Ok(());
-        }
-        self.say(|| format!("node {at} comes back"));
-        self.nodes[at].start()?;
-        self.observe(at, Cause::Own)
-    }
-
-    /// Ends all faults.
-    pub(crate) fn heal(&mut self) -> Result<(), Violation> {
-        self.say(|| "all faults end".to_owned());
-        self.is_healed = true;
-        for node in 0..self.nodes.len() {
-            self.nodes[node].clock.set_ahead_ms(0);
-            if self.nodes[node].is_faulty {
-                self.crash(node)?;
-            }
-        }
-        for link in 0..self.links.len() {
-            self.links[link].is_wanted = true;
-            if self.links[link].is_lossy {
-                self.cut(link)?;
-            }
-            if self.links[link].is_down() {
-                self.connect_soon(link);
-            }
-        }
-        Ok(())
-    }
-
     /// Makes the accounts that transfers are between.
     pub(crate) fn found_accounts(&mut self) -> Result<(), Violation> {
-        Ok(())
+        if !self.profile.has_accounts {
+            return Ok(());
+        }
+        self.write(0, vec![workload::found_accounts()])
+    }
+
+    /// Moves money from one account to another, on a node that has them.
+    fn transfer(&mut self, node: usize) -> Result<(), Violation> {
+        let places = self.nodes[node].holdings.documents.keys();
+        if places
+            .filter(|(name, _)| name == workload::ACCOUNTS)
+            .count()
+            == 0
+        {
+            return Ok(());
+        }
+        let statements = workload::transfer(&mut self.script);
+        self.write(node, statements)
+    }
+}
+
+/// Runs statements in one transaction.
+fn transact(
+    database: &Database,
+    statements: &[String],
+    withdraws: bool,
+) -> Result<(), ExecuteError> {
+    let done = database.transaction(|transaction| {
+        for statement in statements {
+            // One that fails leaves nothing, and the others go on.
+            let done = transaction.execute(statement, Object::new());
+            if let Err(error @ (ExecuteError::Store(_) | ExecuteError::Broken)) = done {
+                return Err(Some(error));
+            }
+        }
+        // Sometimes its author thinks better of it.
+        if withdraws { Err(None) } else { Ok(()) }
+    });
+    match done {
+        Ok(_) | Err(TransactionError::Work(None)) => Ok(()),
+        Err(TransactionError::Work(Some(error)) | TransactionError::Execute(error)) => Err(error),
+        Err(_) => Ok(()),
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Happening {
     Frame(End, Channel, Bytes),
     /// A session wanted to be woken.
     Wake(End),
+    /// A piece of a session's slow work is due.
+    Work(End),
     /// One end learns that its link is gone.
     Gone(End),
     /// Two nodes try to link up.
@@ -33,6 +35,8 @@ pub(crate) enum Happening {
     Restart(usize),
     /// Somebody does something.
     Act,
+    /// The checkers look.
+    Pause,
     /// Faults end, and everything is linked and started.
     Heal,
 }

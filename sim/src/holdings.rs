@@ -38,6 +38,11 @@ pub(crate) struct Holdings {
 }
 
 impl Holdings {
+    /// Whether a snapshot shows nothing new.
+    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.log == Some(snapshot.log_id()) && self.commit == snapshot.last_commit()
+    }
+
     /// Looks at a newer snapshot; gives what changed.
     pub(crate) fn look(&mut self, snapshot: &Snapshot) -> Result<Vec<Change>, Violation> {
         let is_same_log = self.log == Some(snapshot.log_id());

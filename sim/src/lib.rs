@@ -7,8 +7,10 @@
 mod acts;
 mod agenda;
 mod backup;
+mod canary;
 mod check;
 mod clock;
+mod faults;
 mod holdings;
 mod identity;
 mod link;
@@ -17,15 +19,29 @@ mod mesh;
 mod node;
 mod profile;
 mod random;
+pub mod search;
 mod seat;
+mod slow_seat;
 mod trace;
 mod violation;
 mod workload;
 mod world;
 
+pub use canary::Canary;
 pub use trace::Trace;
 pub use violation::{Promise, Violation};
 pub use world::Tally;
+
+use world::World;
+
+/// Which world is run, beside its seed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// The kind of world; by default the seed decides.
+    pub profile: Option<&'static str>,
+    /// A bug on purpose.
+    pub canary: Canary,
+}
 
 /// A run that ended.
 pub struct Ended {
@@ -39,10 +55,19 @@ pub struct Ended {
     pub outcome: Result<(), Violation>,
 }
 
+/// The name of the kind of world that is written so, if there is one.
+#[must_use]
+pub fn profile_named(name: &str) -> Option<&'static str> {
+    profile::MAKERS
+        .iter()
+        .map(|(known, _)| *known)
+        .find(|known| *known == name)
+}
+
 /// Runs the world of a seed.
 #[must_use]
-pub fn run(seed: u64, trace: Trace) -> Ended {
-    match world::World::new(seed, trace) {
+pub fn run(seed: u64, settings: Settings, trace: Trace) -> Ended {
+    match World::new(seed, settings, trace) {
         Ok(mut world) => {
             let outcome = world.run();
             Ended {

@@ -7,9 +7,11 @@ use tombolo_sync::wire::Channel;
 use tombolo_sync::{CloseReason, Event};
 
 use crate::agenda::{End, Happening};
+use crate::canary::Canary;
 use crate::check::Cause;
 use crate::check::memory::check_views;
-use crate::seat::Chair;
+use crate::seat::{Chair, Response};
+use crate::slow_seat::SlowSeat;
 use crate::violation::{Promise, Violation};
 use crate::world::World;
 
@@ -19,6 +21,9 @@ const BACKOFF_US: std::ops::Range<u64> = 20_000..400_000;
 const LOSS_NOTICED_US: u64 = 2_000_000;
 /// Until a node's sessions hear of its commits.
 const ANNOUNCE_US: std::ops::Range<u64> = 0..3_000;
+
+/// How long a piece of a session's work takes.
+pub(crate) const WORK_US: std::ops::Range<u64> = 0..15_000;
 
 impl World {
     pub(crate) fn end(&self, link: usize, side: usize) -> End {
@@ -53,7 +58,16 @@ impl World {
         }
         let nodes = link.nodes;
         let has_power = |node: &usize| self.nodes[*node].running.is_some();
-        if !nodes.iter().all(has_power) || self.is_met(nodes) {
+        if !nodes.iter().all(has_power) {
+            self.connect_soon(at);
+            return Ok(());
+        }
+        // A node has one link to each key, and the newer one stays.
+        let older = self.links_alike(nodes);
+        if !older.is_empty() {
+            for link in older {
+                self.cut(link)?;
+            }
             self.connect_soon(at);
             return Ok(());
         }
@@ -66,21 +80,17 @@ impl World {
         Ok(())
     }
 
-    /// Whether one of two nodes has a session with the other's key already: a
-    /// node has one link to each key.
-    fn is_met(&self, nodes: [usize; 2]) -> bool {
+    /// The links that are up between one of two nodes and the other's key.
+    fn links_alike(&self, [left, right]: [usize; 2]) -> Vec<usize> {
         let key = |node: usize| self.nodes[node].key;
-        let [left, right] = nodes;
-        self.links
-            .iter()
-            .filter(|link| !link.is_down())
-            .any(|link| {
-                let meets = |one: usize, other: usize| {
-                    let [a, b] = link.nodes;
-                    (a == one && key(b) == key(other)) || (b == one && key(a) == key(other))
-                };
-                meets(left, right) || meets(right, left)
-            })
+        let is_alike = |link: &usize| {
+            let [a, b] = self.links[*link].nodes;
+            let meets = |one: usize, other: usize| {
+                (a == one && key(b) == key(other)) || (b == one && key(a) == key(other))
+            };
+            !self.links[*link].is_down() && (meets(left, right) || meets(right, left))
+        };
+        (0..self.links.len()).filter(is_alike).collect()
     }
 
     fn open(&mut self, at: usize, side: usize) -> Result<(), Violation> {
@@ -91,12 +101,21 @@ impl World {
             return Ok(());
         };
         let (host, local) = (running.host.clone(), running.local.clone());
-        let opened = Seat::open(host, local, peer, node.interests.clone(), node.clock.now());
+        let (interests, now) = (node.interests.clone(), node.clock.now());
+        let opened = if self.profile.is_slow || self.canary != Canary::Silent {
+            SlowSeat::open(host, (local, peer), interests, self.canary, now)
+                .map(|(seat, response)| (Chair::Slow(Box::new(seat)), response))
+        } else {
+            Seat::open(host, local, peer, interests, now).map(|(seat, outward)| {
+                let response = Response { outward, works: 0 };
+                (Chair::Prompt(Box::new(seat)), response)
+            })
+        };
         let end = self.end(at, side);
         match opened {
-            Ok((seat, outward)) => {
-                self.links[at].chairs[side] = Some(Chair::Prompt(Box::new(seat)));
-                self.perform(end, outward)
+            Ok((chair, response)) => {
+                self.links[at].chairs[side] = Some(chair);
+                self.handled(end, Ok(response))
             }
             Err(error) => self.store_failed(nodes[side], &error),
         }
@@ -123,6 +142,18 @@ impl World {
         self.tell(end, Event::Tick)
     }
 
+    /// Lets a session's driver do a piece of its work.
+    pub(crate) fn work(&mut self, end: End) -> Result<(), Violation> {
+        let node = self.links[end.link].nodes[end.side];
+        let now = self.nodes[node].clock.now();
+        let lot = self.chance.next();
+        let Some(chair) = self.chair(end) else {
+            return Ok(());
+        };
+        let handled = chair.work(lot, now);
+        self.handled(end, handled)
+    }
+
     /// Tells a session what happened, and does what it asks.
     pub(crate) fn tell(&mut self, end: End, event: Event) -> Result<(), Violation> {
         let node = self.links[end.link].nodes[end.side];
@@ -138,13 +169,17 @@ impl World {
     pub(crate) fn handled(
         &mut self,
         end: End,
-        handled: Result<Vec<Outward>, StoreError>,
+        handled: Result<Response, StoreError>,
     ) -> Result<(), Violation> {
         let node = self.links[end.link].nodes[end.side];
-        let outward = match handled {
-            Ok(outward) => outward,
+        let Response { outward, works } = match handled {
+            Ok(response) => response,
             Err(error) => return self.store_failed(node, &error),
         };
+        for _ in 0..works {
+            let us = self.time.us() + self.chance.within(WORK_US);
+            self.agenda.at(us, Happening::Work(end));
+        }
         let from = self.links[end.link].nodes[1 - end.side];
         self.observe(node, Cause::Peer(from))?;
         self.perform(end, outward)
@@ -163,7 +198,6 @@ impl World {
                 Outward::Notice(notice) => {
                     let node = self.links[end.link].nodes[end.side];
                     self.say(|| format!("node {node} notices {notice:?}"));
-                    self.checks.noticed(node, &notice);
                 }
                 Outward::Close(reason) => return self.closed(end, &reason),
             }
@@ -190,13 +224,14 @@ impl World {
         let copies = if is_hit { self.hit(end) } else { Copies::One };
         let link = &mut self.links[end.link];
         let road = &mut link.roads[side];
-        let last = &mut road.last_us[channel as usize];
-        let mut at = arrives.max(*last);
+        // What steers may overtake documents, and never the other way round.
+        let before = road.last_us[..=channel as usize].iter();
+        let mut at = before.fold(arrives, |at, last| at.max(*last));
         match copies {
             Copies::None => return,
             // What is late is overtaken by the next.
             Copies::Late => at += 30_000,
-            Copies::One | Copies::Two => *last = at,
+            Copies::One | Copies::Two => road.last_us[channel as usize] = at,
         }
         let times = if copies == Copies::Two { 2 } else { 1 };
         for _ in 0..times {
@@ -297,15 +332,16 @@ impl World {
             return Ok(());
         };
         let standing = running.host.standing();
-        if standing == running.announced && !self.checks.looks_always {
-            return Ok(());
-        }
         if standing != running.announced && !running.is_announcing {
             running.is_announcing = true;
             let us = self.time.us() + self.chance.within(ANNOUNCE_US);
             self.agenda.at(us, Happening::Announce(at));
         }
-        let changes = node.holdings.look(&running.database.snapshot())?;
+        let snapshot = running.database.snapshot();
+        if node.holdings.is_of(&snapshot) {
+            return Ok(());
+        }
+        let changes = node.holdings.look(&snapshot)?;
         if changes.is_empty() {
             return Ok(());
         }

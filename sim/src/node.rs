@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tombolo::engine::FaultyDisk;
 use tombolo::replication::Host;
-use tombolo::{Database, ObserverDriver, Options, SiteId, Surroundings};
+use tombolo::{Database, ObserverDriver, Options, SiteId, Surroundings, Timekeeper};
 use tombolo_identity::{Permissions, VerifiedPeer};
 use tombolo_sync::wire::Stated;
 use tombolo_sync::{Interests, Local, Standing};
@@ -14,6 +14,7 @@ use tombolo_sync::{Interests, Local, Standing};
 use crate::clock::NodeClock;
 use crate::holdings::Holdings;
 use crate::identity::{DATABASE, peer};
+use crate::mesh::WORK_US;
 use crate::random::Random;
 use crate::violation::Violation;
 
@@ -21,6 +22,9 @@ use crate::violation::Violation;
 pub(crate) const SKEW_LIMIT: Duration = Duration::from_secs(10);
 /// Transactions are never rolled back because the machine is slow.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// How long an apply may be under way after it was asked for.
+const UNDER_WAY_US: u64 = WORK_US.end;
 
 /// One node.
 pub(crate) struct Node {
@@ -30,9 +34,13 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<NodeClock>,
     random: Arc<Mutex<Random>>,
     pub(crate) interests: Arc<Interests>,
+    /// What it wanted before, and until when, in microseconds.
+    former: Vec<(u64, Arc<Interests>)>,
     pub(crate) permissions: Permissions,
     pub(crate) holdings: Holdings,
     pub(crate) running: Option<Running>,
+    /// What it was at an earlier time.
+    pub(crate) backup: Option<FaultyDisk>,
     /// Whether its disk was made to fail.
     pub(crate) is_faulty: bool,
 }
@@ -55,16 +63,46 @@ impl Node {
             clock: Arc::new(clock),
             random: Arc::new(Mutex::new(random)),
             interests: Arc::default(),
+            former: Vec::new(),
             permissions: Permissions::everything(),
             holdings: Holdings::default(),
             running: None,
+            backup: None,
             is_faulty: false,
         }
+    }
+
+    /// Takes what is on its disk for all it ever held.
+    pub(crate) fn forget_holdings(&mut self) -> Result<(), Violation> {
+        self.holdings = Holdings::default();
+        if let Some(running) = &self.running {
+            self.holdings.look(&running.database.snapshot())?;
+        }
+        Ok(())
     }
 
     /// The node as others meet it.
     pub(crate) fn peer(&self) -> &'static VerifiedPeer {
         peer(self.key)
+    }
+
+    /// Wants something else.
+    pub(crate) fn want(&mut self, interests: Arc<Interests>) {
+        let now_us = self.clock.monotonic().as_micros() as u64;
+        self.former
+            .retain(|(until_us, _)| until_us + UNDER_WAY_US >= now_us);
+        let former = std::mem::replace(&mut self.interests, interests);
+        self.former.push((now_us, former));
+    }
+
+    /// What it wants, and what it wanted when what is under way was asked for.
+    pub(crate) fn interests_now(&self) -> impl Iterator<Item = &Interests> {
+        let now_us = self.clock.monotonic().as_micros() as u64;
+        let former = self.former.iter();
+        let former = former.filter(move |(until_us, _)| until_us + UNDER_WAY_US >= now_us);
+        former
+            .map(|(_, interests)| &**interests)
+            .chain([&*self.interests])
     }
 
     /// Gives it power: opens what is on the disk.

@@ -90,35 +90,192 @@ pub(crate) struct Profile {
     pub(crate) acts: &'static [(u64, Act)],
 }
 
+type Maker = fn(Profile, &mut Random) -> Profile;
+
+/// Every kind of world, by name. A new one is put last.
+pub(crate) const MAKERS: [(&str, Maker); 9] = [
+    ("pair", pair),
+    ("line", line),
+    ("hub", hub),
+    ("web", web),
+    ("lossy", lossy),
+    ("bank", bank),
+    ("clocks", clocks),
+    ("backups", backups),
+    ("copies", copies),
+];
+
 impl Profile {
-    /// The kind of world that a seed makes.
-    pub(crate) fn of(random: &mut Random) -> Self {
-        let make = random.pick(&[pair]);
-        make(random)
+    /// The kind of world that a seed makes, or the one that was named.
+    pub(crate) fn of(name: Option<&str>, random: &mut Random) -> Self {
+        let (drawn, _) = *random.pick(&MAKERS);
+        let name = name.unwrap_or(drawn);
+        let named = MAKERS.iter().find(|(known, _)| *known == name);
+        let (name, make) = named.unwrap_or(&MAKERS[0]);
+        let plain = Self::plain(name, random);
+        make(plain, random)
+    }
+
+    /// What most kinds have alike.
+    fn plain(name: &'static str, random: &mut Random) -> Self {
+        Self {
+            name,
+            nodes: 2,
+            shape: Shape::Line,
+            taste: Taste::Mixed,
+            delay_us: MS..random.within(2..60) * MS,
+            losses: 0,
+            pause_us: MS..random.within(10..400) * MS,
+            active_us: random.within(3..10) * SECOND,
+            documents: random.within(2..10),
+            skew_ms: 20,
+            has_accounts: false,
+            is_slow: random.chance(500),
+            acts: &[
+                (60, Act::Write),
+                (20, Act::Transact),
+                (5, Act::Subscribe),
+                (5, Act::Cut),
+                (9, Act::Mend),
+            ],
+        }
     }
 }
 
-/// Two nodes, faultless links.
-fn pair(random: &mut Random) -> Profile {
+/// Two nodes.
+fn pair(plain: Profile, _: &mut Random) -> Profile {
+    plain
+}
+
+/// Relays in a line, which hand on what they hold.
+fn line(plain: Profile, random: &mut Random) -> Profile {
     Profile {
-        name: "pair",
-        nodes: 2,
-        shape: Shape::Line,
-        taste: Taste::Mixed,
-        delay_us: MS..20 * MS,
-        losses: 0,
-        pause_us: MS..random.within(2..400) * MS,
-        active_us: 10 * SECOND,
-        documents: 8,
-        skew_ms: 20,
-        has_accounts: false,
-        is_slow: false,
+        nodes: random.within(3..6) as usize,
+        taste: *random.pick(&[Taste::Whole, Taste::Mixed]),
+        ..plain
+    }
+}
+
+/// One in the middle that wants everything.
+fn hub(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        nodes: random.within(4..7) as usize,
+        shape: Shape::Hub,
         acts: &[
             (60, Act::Write),
             (20, Act::Transact),
-            (5, Act::Subscribe),
+            (6, Act::Evict),
+            (8, Act::Subscribe),
+            (4, Act::Cut),
+            (8, Act::Mend),
+            (3, Act::Crash),
+        ],
+        ..plain
+    }
+}
+
+/// Everything that may happen to honest nodes.
+fn web(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        nodes: random.within(3..6) as usize,
+        shape: *random.pick(&[Shape::Web, Shape::Full]),
+        acts: &[
+            (60, Act::Write),
+            (20, Act::Transact),
+            (5, Act::Evict),
+            (6, Act::Subscribe),
+            (4, Act::Cut),
+            (2, Act::Partition),
+            (10, Act::Mend),
+            (3, Act::Crash),
+            (2, Act::BreakDisk),
+        ],
+        ..plain
+    }
+}
+
+/// Links that lose, repeat and swap frames.
+fn lossy(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        nodes: random.within(2..5) as usize,
+        shape: Shape::Full,
+        losses: random.within(100..4_000),
+        ..plain
+    }
+}
+
+/// Money moves between accounts; none is made or lost, at any moment.
+fn bank(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        nodes: random.within(2..6) as usize,
+        shape: *random.pick(&[Shape::Line, Shape::Hub, Shape::Full]),
+        has_accounts: true,
+        losses: *random.pick(&[0, 500]),
+        acts: &[
+            (60, Act::Transfer),
+            (20, Act::Transact),
+            (10, Act::Write),
+            (4, Act::Cut),
+            (8, Act::Mend),
+            (3, Act::Crash),
+            (2, Act::BreakDisk),
+        ],
+        ..plain
+    }
+}
+
+/// Clocks that are further apart than peers believe.
+fn clocks(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        nodes: random.within(2..5) as usize,
+        shape: *random.pick(&[Shape::Line, Shape::Full]),
+        skew_ms: 30_000,
+        acts: &[
+            (60, Act::Write),
+            (20, Act::Transact),
+            (4, Act::Subscribe),
+            (4, Act::SetClock),
             (3, Act::Cut),
             (6, Act::Mend),
+            (1, Act::Crash),
         ],
+        ..plain
+    }
+}
+
+/// Nodes that go on from a backup.
+fn backups(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        nodes: random.within(2..5) as usize,
+        shape: *random.pick(&[Shape::Line, Shape::Hub, Shape::Full]),
+        taste: *random.pick(&[Taste::Whole, Taste::Mixed]),
+        acts: &[
+            (60, Act::Write),
+            (15, Act::Transact),
+            (8, Act::BackUp),
+            (3, Act::Restore),
+            (3, Act::Cut),
+            (6, Act::Mend),
+            (1, Act::Crash),
+        ],
+        ..plain
+    }
+}
+
+/// Directories that are copied, so that two nodes have one key.
+fn copies(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        nodes: random.within(2..4) as usize,
+        shape: Shape::Hub,
+        taste: *random.pick(&[Taste::Whole, Taste::Mixed]),
+        acts: &[
+            (60, Act::Write),
+            (15, Act::Transact),
+            (2, Act::Copy),
+            (3, Act::Cut),
+            (6, Act::Mend),
+            (1, Act::Crash),
+        ],
+        ..plain
     }
 }

@@ -95,3 +95,34 @@ pub(crate) fn everything() -> Vec<String> {
     let whole = |collection: &&str| format!("SELECT * FROM {collection}");
     COLLECTIONS.iter().map(whole).collect()
 }
+
+/// The collection of accounts.
+pub(crate) const ACCOUNTS: &str = "accounts";
+/// How many accounts there are.
+pub(crate) const ACCOUNTS_COUNT: u64 = 5;
+/// What lies on each at first.
+pub(crate) const BALANCE: u64 = 100;
+
+/// The statement that makes the accounts.
+pub(crate) fn found_accounts() -> String {
+    let account = |id| format!("({{'_id': 'a{id}', 'balance': {BALANCE}}})");
+    let accounts: Vec<String> = (0..ACCOUNTS_COUNT).map(account).collect();
+    let accounts = accounts.join(", ");
+    format!("INSERT INTO COLLECTION {ACCOUNTS} (balance COUNTER) DOCUMENTS {accounts}")
+}
+
+/// The subscription to all accounts.
+pub(crate) fn accounts() -> String {
+    format!("SELECT * FROM {ACCOUNTS}")
+}
+
+/// The statements of one transfer.
+pub(crate) fn transfer(random: &mut Random) -> Vec<String> {
+    let source = random.within(0..ACCOUNTS_COUNT);
+    let target = (source + random.within(1..ACCOUNTS_COUNT)) % ACCOUNTS_COUNT;
+    let amount = random.within(1..50) as i64;
+    let change = |id: u64, by: i64| {
+        format!("UPDATE {ACCOUNTS} APPLY balance INCREMENT BY {by} WHERE _id = 'a{id}'")
+    };
+    vec![change(source, -amount), change(target, amount)]
+}

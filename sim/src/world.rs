@@ -1,7 +1,9 @@
 //! A world of nodes and links, and the loop that lets things happen in it, one
 //! after another, in simulated time.
 
+use crate::Settings;
 use crate::agenda::{Agenda, Happening};
+use crate::canary::Canary;
 use crate::check::Checks;
 use crate::clock::{NodeClock, Time};
 use crate::link::Link;
@@ -41,6 +43,7 @@ pub(crate) struct World {
     /// Decides what nodes do.
     pub(crate) script: Random,
     pub(crate) is_healed: bool,
+    pub(crate) canary: Canary,
     pub(crate) checks: Checks,
     pub(crate) trace: Trace,
     pub(crate) tally: Tally,
@@ -48,9 +51,9 @@ pub(crate) struct World {
 
 impl World {
     /// The world of a seed, before anything happened.
-    pub(crate) fn new(seed: u64, trace: Trace) -> Result<Self, Violation> {
+    pub(crate) fn new(seed: u64, settings: Settings, trace: Trace) -> Result<Self, Violation> {
         let mut random = Random::new(seed);
-        let profile = Profile::of(&mut random);
+        let profile = Profile::of(settings.profile, &mut random);
         let mut world = Self {
             time: Time::default(),
             agenda: Agenda::default(),
@@ -59,6 +62,7 @@ impl World {
             chance: random.fork(),
             script: random.fork(),
             is_healed: false,
+            canary: settings.canary,
             checks: Checks::new(profile.nodes),
             trace,
             tally: Tally::default(),
@@ -76,10 +80,16 @@ impl World {
             let drift = random.within(0..200) as i64 - 100;
             let clock = NodeClock::new(self.time.clone(), ahead_ms, drift);
             let mut node = Node::new(key, clock, random.fork());
-            let statements = match self.profile.taste {
+            let mut statements = match self.profile.taste {
                 Taste::Whole => workload::everything(),
                 Taste::Mixed => workload::subscriptions(self.profile.documents, random),
             };
+            if key == 0 && self.profile.shape == Shape::Hub {
+                statements = workload::everything();
+            }
+            if self.profile.has_accounts {
+                statements.push(workload::accounts());
+            }
             let name = self.profile.name;
             self.trace
                 .say(0, || format!("{name}: node {key} wants {statements:?}"));
@@ -118,26 +128,43 @@ impl World {
         self.agenda.at(1_000, Happening::Act);
         let ahead_ms = self.profile.skew_ms.max(0) as u64;
         let refused_ms = ahead_ms.saturating_sub(SKEW_LIMIT.as_millis() as u64);
-        let end = self.profile.active_us + SETTLE_US + 3 * refused_ms * 1_000;
+        let mut end = self.profile.active_us + SETTLE_US + 3 * refused_ms * 1_000;
+        self.pass(end)?;
+        self.check_end()?;
+        // Of two copies each is linked in turn, until nothing is new to either.
+        for turn in 1..2 * self.copies() {
+            end += SETTLE_US;
+            self.seat_copies(turn);
+            self.pass(end)?;
+            self.check_end()?;
+        }
+        Ok(())
+    }
+
+    /// Lets happen what happens until a time.
+    fn pass(&mut self, end: u64) -> Result<(), Violation> {
+        self.agenda.at(end, Happening::Pause);
         while let Some((at, happening)) = self.agenda.next() {
-            if at > end {
+            self.time.set(at.max(self.time.us()));
+            if matches!(happening, Happening::Pause) {
                 break;
             }
-            self.time.set(at.max(self.time.us()));
             self.happen(happening)?;
         }
-        self.check_end()
+        Ok(())
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
         match happening {
             Happening::Frame(end, channel, frame) => self.arrive(end, channel, frame),
             Happening::Wake(end) => self.wake(end),
+            Happening::Work(end) => self.work(end),
             Happening::Gone(end) => self.gone(end),
             Happening::Connect(link) => self.connect(link),
             Happening::Announce(node) => self.announce(node),
             Happening::Restart(node) => self.restart(node),
             Happening::Act => self.act(),
+            Happening::Pause => Ok(()),
             Happening::Heal => self.heal(),
         }
     }

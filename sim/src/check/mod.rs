@@ -3,17 +3,19 @@
 
 mod acknowledged;
 mod convergence;
+pub(crate) mod copies;
 pub(crate) mod memory;
 mod relay;
+mod transactions;
 mod unasked;
 
-use tombolo_sync::Notice;
-
-use crate::holdings::{Change, Union};
+use crate::holdings::{Change, Place, Union};
+use crate::link::Link;
 use crate::node::Node;
 use crate::violation::{Promise, Violation};
 use crate::world::World;
 
+use copies::Copies;
 use memory::Memory;
 
 /// Links must have been silent for so long at the end, besides pings.
@@ -35,11 +37,9 @@ pub(crate) struct Checks {
     /// All that each node ever held.
     ever: Vec<Union>,
     pub(crate) memory: Memory,
+    pub(crate) copies: Copies,
     /// When a frame with documents was last sent.
     pub(crate) last_document_us: u64,
-    /// How often each node was told that it is a copy.
-    copied: Vec<u64>,
-    pub(crate) looks_always: bool,
 }
 
 impl Checks {
@@ -48,16 +48,8 @@ impl Checks {
             acknowledged: Union::default(),
             ever: vec![Union::default(); nodes],
             memory: Memory::default(),
+            copies: Copies::default(),
             last_document_us: 0,
-            copied: vec![0; nodes],
-            looks_always: false,
-        }
-    }
-
-    /// Takes a notice that a session gave its operator.
-    pub(crate) fn noticed(&mut self, node: usize, notice: &Notice) {
-        if *notice == Notice::Copied {
-            self.copied[node] += 1;
         }
     }
 
@@ -73,6 +65,7 @@ impl Checks {
             relay::check((node, from), changes, &self.ever)?;
             unasked::check(node, changes, &nodes[node])?;
         }
+        transactions::check(node, changes, &nodes[node])?;
         for change in changes {
             match &change.after {
                 Some(held) => {
@@ -86,7 +79,7 @@ impl Checks {
     }
 
     /// A document was forgotten on purpose: what nobody holds now may be lost.
-    fn give_up(&mut self, place: &crate::holdings::Place, nodes: &[Node]) -> Result<(), Violation> {
+    fn give_up(&mut self, place: &Place, nodes: &[Node]) -> Result<(), Violation> {
         self.acknowledged.0.remove(place);
         for node in nodes {
             if let Some(held) = node.holdings.documents.get(place) {
@@ -94,6 +87,22 @@ impl Checks {
             }
         }
         Ok(())
+    }
+
+    /// A node went back in time: only what is held now may be asked for.
+    pub(crate) fn gave_up(&mut self, nodes: &[Node]) -> Result<(), Violation> {
+        self.acknowledged = Union::default();
+        for node in nodes {
+            for (place, held) in &node.holdings.documents {
+                self.acknowledged.add(place, &held.document)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A node was copied to a new one.
+    pub(crate) fn copied(&mut self, at: usize) {
+        self.ever.push(self.ever[at].clone());
     }
 }
 
@@ -105,17 +114,15 @@ impl World {
             let story = format!("documents were sent {silent_us} us before the end");
             return Err(Violation::new(Promise::Quiet, story));
         }
-        if let Some(link) = self
-            .links
-            .iter()
-            .position(|link| link.chairs.iter().any(Option::is_none))
-        {
+        let is_down = |link: &Link| link.is_wanted && link.chairs.iter().any(Option::is_none);
+        if let Some(link) = self.links.iter().position(is_down) {
             let story = format!("link {link} is not up at the end");
             return Err(Violation::new(Promise::Quiet, story));
         }
         self.checks.memory.check()?;
         acknowledged::check(&self.checks.acknowledged, &self.nodes)?;
         convergence::check(&self.nodes, &self.links)?;
+        self.checks.copies.check(&self.nodes, &self.links)?;
         memory::check_end(&self.links)
     }
 }

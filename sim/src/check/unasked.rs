@@ -3,11 +3,14 @@
 //! begin a new generation, and what was sent for an older one is dropped. Of a
 //! collection that is not wanted nothing changes.
 //!
+//! A commit that is under way when the interests change still counts for those
+//! that it was asked under.
+//!
 //! A document that is here may change in any way while its collection is wanted:
 //! it may have left the conditions, or the peer may hold it as one that matches
 //! although the union does not.
 
-use tombolo_sync::Evaluation;
+use tombolo_sync::{Evaluation, Interests};
 
 use crate::holdings::Change;
 use crate::node::Node;
@@ -22,10 +25,11 @@ pub(super) fn check(at: usize, changes: &[Change], node: &Node) -> Result<(), Vi
         let (collection, id) = &change.place;
         let Some(after) = &change.after else { continue };
         let is_asked = match &change.before {
-            Some(_) => node.interests.wants(collection),
+            Some(_) => node.interests_now().any(|asked| asked.wants(collection)),
             None => {
                 let name = (collection.as_str(), id);
-                after.live && node.interests.matches(name, &after.document, &evaluation)
+                let asks = |asked: &Interests| asked.matches(name, &after.document, &evaluation);
+                after.live && node.interests_now().any(asks)
             }
         };
         if !is_asked {
