@@ -51,7 +51,7 @@ struct Serving {
     terms: Arc<Terms>,
     verdicts: Vec<Verdict>,
     /// Absent while a reading has it.
-    writer: Option<BatchWriter>,
+    writer: Option<Box<BatchWriter>>,
     stage: Stage,
     next_batch: u64,
     flights: VecDeque<Flight>,
@@ -115,6 +115,8 @@ enum Errand {
     },
     Supplement {
         number: u64,
+        /// Places in the batch.
+        wanted: Vec<u32>,
     },
 }
 
@@ -147,8 +149,7 @@ impl Outgoing {
     /// Begins a generation of the peer's interests.
     pub(crate) fn serve(
         &mut self,
-        terms: Terms,
-        verdicts: Vec<Verdict>,
+        (terms, verdicts): (Terms, Vec<Verdict>),
         cursor: Vec<u8>,
         (may_continue, offer): (bool, bool),
         desk: &mut Desk<'_>,
@@ -283,6 +284,11 @@ impl Outgoing {
         if flight.wants > WANTS_MAX {
             return Err(WireError::Protocol("Want asks too often for one batch"));
         }
+        if !places.is_sorted_by(|one, next| one < next) {
+            return Err(WireError::Protocol(
+                "Want names an item twice or out of order",
+            ));
+        }
         let known = |place: &u32| (*place as usize) < flight.places.len();
         if !places.iter().all(known) {
             return Err(WireError::Protocol("Want names an item that was not sent"));
@@ -333,18 +339,8 @@ impl Outgoing {
         let Some(serving) = &mut self.serving else {
             return;
         };
-        if let Some((number, wanted)) = serving.wants.pop_front() {
-            let flights = &serving.flights;
-            let Some(flight) = flights.iter().find(|flight| flight.number == number) else {
-                return self.advance(desk);
-            };
-            let places = wanted.iter();
-            let places = places.map(|place| flight.places[*place as usize].clone());
-            let job = Job::Pick {
-                places: places.collect(),
-            };
-            let view = WhichView::Kept(flight.view);
-            return self.read(job, Errand::Supplement { number }, view, desk);
+        if let Some((job, errand, view)) = serving.next_supplement() {
+            return self.read(job, errand, view, desk);
         }
         if let Stage::Begin {
             cursor,
@@ -357,36 +353,9 @@ impl Outgoing {
             };
             return self.read(job, Errand::Begin, WhichView::Newest, desk);
         }
-        let under_way: usize = serving.flights.iter().map(|flight| flight.bytes).sum();
-        if serving.flights.len() >= WINDOW_BATCHES || under_way >= WINDOW_BYTES {
+        let next = self.next_job();
+        let (Some(serving), Some((job, kept, again))) = (&mut self.serving, next) else {
             return;
-        }
-        let mut again = Vec::new();
-        let (job, kept) = match &serving.stage {
-            Stage::Begin { .. } | Stage::Copied => return,
-            _ if !serving.again.is_empty() => {
-                again = serving.again.drain(..).collect();
-                let places = again.clone();
-                (Job::Again { places }, None)
-            }
-            Stage::CatchUp { after, base, view } => {
-                let job = Job::CatchUp {
-                    after: after.clone(),
-                    base: *base,
-                    known: self.acknowledged.max(self.compared),
-                    offer: serving.offer,
-                };
-                (job, *view)
-            }
-            Stage::Tail { after, skip, view } if *after < self.newest || *skip > 0 => {
-                let job = Job::Tail {
-                    after: *after,
-                    skip: *skip,
-                    caught_up: serving.caught_up,
-                };
-                (job, *view)
-            }
-            Stage::Tail { .. } => return,
         };
         let number = serving.next_batch;
         serving.next_batch += 1;
@@ -406,13 +375,50 @@ impl Outgoing {
         self.read(job, errand, which, desk);
     }
 
+    /// What to read for the next batch, over which kept view, and what is sent
+    /// again with it; none without room for what it brings.
+    fn next_job(&mut self) -> Option<(Job, Option<u64>, Vec<Place>)> {
+        let serving = self.serving.as_mut()?;
+        let under_way: usize = serving.flights.iter().map(|flight| flight.bytes).sum();
+        if serving.flights.len() >= WINDOW_BATCHES || under_way >= WINDOW_BYTES {
+            return None;
+        }
+        let (job, kept) = match &serving.stage {
+            Stage::Begin { .. } | Stage::Copied => return None,
+            _ if !serving.again.is_empty() => {
+                let again: Vec<Place> = serving.again.drain(..).collect();
+                let places = again.clone();
+                return Some((Job::Again { places }, None, again));
+            }
+            Stage::CatchUp { after, base, view } => {
+                let job = Job::CatchUp {
+                    after: after.clone(),
+                    base: *base,
+                    known: self.acknowledged.max(self.compared),
+                    offer: serving.offer,
+                };
+                (job, *view)
+            }
+            Stage::Tail { after, skip, view } if *after < self.newest || *skip > 0 => {
+                let job = Job::Tail {
+                    after: *after,
+                    skip: *skip,
+                    caught_up: serving.caught_up,
+                };
+                (job, *view)
+            }
+            Stage::Tail { .. } => return None,
+        };
+        Some((job, kept, Vec::new()))
+    }
+
     fn read(&mut self, job: Job, errand: Errand, view: WhichView, desk: &mut Desk<'_>) {
         let Some(serving) = &mut self.serving else {
             return;
         };
         let number = match errand {
             Errand::Begin => 0,
-            Errand::Batch { number, .. } | Errand::Supplement { number } => number,
+            Errand::Batch { number, .. } | Errand::Supplement { number, .. } => number,
         };
         let reading = Reading {
             epoch: self.epoch,
@@ -440,10 +446,27 @@ impl Outgoing {
             .map_err(|error| CloseReason::Store(error.into()))?;
         match (errand, found) {
             (_, Found::Begin(begin)) => self.begin(begin, desk),
-            (Errand::Batch { number, view, .. }, Found::Batch(sent)) => {
+            (
+                Errand::Batch {
+                    number,
+                    view,
+                    mut again,
+                },
+                Found::Batch(sent),
+            ) => {
+                for place in again.drain(again.len().saturating_sub(sent.left)..).rev() {
+                    serving.again.push_front(place);
+                }
                 self.fly((number, view), sent, desk);
             }
-            (_, Found::Batch(sent)) => send(sent, desk),
+            (Errand::Supplement { number, mut wanted }, Found::Batch(sent)) => {
+                wanted.drain(..wanted.len().saturating_sub(sent.left));
+                if !wanted.is_empty() {
+                    serving.wants.push_front((number, wanted));
+                }
+                send(sent, desk);
+            }
+            (Errand::Begin, Found::Batch(_)) => {}
         }
         self.advance(desk);
         Ok(())
@@ -494,35 +517,8 @@ impl Outgoing {
             }));
         }
         let old_view = stage_view(&serving.stage);
-        let mut commit = None;
-        let mut again = false;
-        match &sent.reached {
-            Reached::Nowhere => again = true,
-            Reached::Document { after, base } => {
-                serving.stage = Stage::CatchUp {
-                    after: Some(after.clone()),
-                    base: Some(*base),
-                    view: Some(view),
-                };
-            }
-            Reached::Caught { up, commit: to } => {
-                commit = Some(*to);
-                serving.caught_up = *up;
-                serving.stage = Stage::Tail {
-                    after: *to,
-                    skip: 0,
-                    view: None,
-                };
-            }
-            Reached::Commit { commit: to, skip } => {
-                commit = (*skip == 0).then_some(*to);
-                serving.stage = Stage::Tail {
-                    after: *to,
-                    skip: *skip,
-                    view: (*skip > 0).then_some(view),
-                };
-            }
-        }
+        let again = sent.reached == Reached::Nowhere;
+        let commit = serving.reach(&sent.reached, view);
         let new_view = stage_view(&serving.stage);
         let quiet = sent.places.is_empty()
             && (again || commit.is_some_and(|commit| commit < serving.told + QUIET_COMMITS_MAX))
@@ -567,6 +563,59 @@ impl Outgoing {
         if *holders == 0 {
             self.views.remove(&view);
             desk.act(Action::Release(view));
+        }
+    }
+}
+
+impl Serving {
+    /// The next items that the peer wants whole, of a batch under way.
+    fn next_supplement(&mut self) -> Option<(Job, Errand, WhichView)> {
+        while let Some((number, wanted)) = self.wants.pop_front() {
+            let mut flights = self.flights.iter();
+            let Some(flight) = flights.find(|flight| flight.number == number) else {
+                continue;
+            };
+            let places = wanted.iter();
+            let places = places.map(|place| flight.places[*place as usize].clone());
+            let job = Job::Pick {
+                places: places.collect(),
+            };
+            let view = WhichView::Kept(flight.view);
+            return Some((job, Errand::Supplement { number, wanted }, view));
+        }
+        None
+    }
+
+    /// Goes on from where a batch over this view brings the peer; gives the
+    /// commit that the peer has with it.
+    fn reach(&mut self, reached: &Reached, view: u64) -> Option<u64> {
+        match reached {
+            Reached::Nowhere => None,
+            Reached::Document { after, base } => {
+                self.stage = Stage::CatchUp {
+                    after: Some(after.clone()),
+                    base: Some(*base),
+                    view: Some(view),
+                };
+                None
+            }
+            Reached::Caught { up, commit } => {
+                self.caught_up = *up;
+                self.stage = Stage::Tail {
+                    after: *commit,
+                    skip: 0,
+                    view: None,
+                };
+                Some(*commit)
+            }
+            Reached::Commit { commit, skip } => {
+                self.stage = Stage::Tail {
+                    after: *commit,
+                    skip: *skip,
+                    view: (*skip > 0).then_some(view),
+                };
+                (*skip == 0).then_some(*commit)
+            }
         }
     }
 }

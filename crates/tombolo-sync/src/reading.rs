@@ -107,14 +107,14 @@ pub struct Reading {
     pub(crate) number: u64,
     pub(crate) terms: Arc<Terms>,
     pub(crate) now_ms: u64,
-    pub(crate) writer: BatchWriter,
+    pub(crate) writer: Box<BatchWriter>,
     pub(crate) job: Job,
 }
 
 /// What a [`Reading`] found. Goes back to the session as it is.
 pub struct Read {
     pub(crate) epoch: u64,
-    pub(crate) writer: BatchWriter,
+    pub(crate) writer: Box<BatchWriter>,
     pub(crate) result: Result<Found, ReadError>,
 }
 
@@ -156,6 +156,8 @@ pub(crate) struct Sent {
     pub(crate) places: Vec<Place>,
     /// Documents that are too large for the wire.
     pub(crate) withheld: u64,
+    /// How many of the places that were asked for are left for another reading.
+    pub(crate) left: usize,
     pub(crate) reached: Reached,
 }
 
@@ -461,14 +463,22 @@ impl Sheet<'_> {
         places: &[Place],
         one: fn(&mut Self, &str, DocumentId, Stored<'_>),
     ) -> Result<(), ReadError> {
-        for (collection, id) in places {
+        for (at, (collection, id)) in places.iter().enumerate() {
+            if self.is_full(CATCH_UP_BYTES) {
+                self.sent.left = places.len() - at;
+                break;
+            }
             view.stored(collection, id, &mut |stored| {
                 if let Some(id) = self.may_be_told(collection, id.as_bytes()) {
                     one(self, collection, id, stored);
                 }
             })?;
         }
-        self.finish(true, &[]);
+        // What is sent again goes on in another batch, a supplement in the same.
+        let end = self.sent.left == 0 || !self.flags.supplement;
+        if end || !self.writer.is_empty() {
+            self.finish(end, &[]);
+        }
         Ok(())
     }
 

@@ -426,7 +426,7 @@ impl Session {
                 let terms = self.terms(generation, theirs, desk.now);
                 let how = (may_continue, holds_documents);
                 self.outgoing
-                    .serve(terms, verdicts, cursor.to_vec(), how, desk);
+                    .serve((terms, verdicts), cursor.to_vec(), how, desk);
             }
             Message::Scope { generation, scope } => self.incoming.scoped(generation, scope, desk),
             Message::Batch(part) => self.incoming.take(part, bytes.len(), desk)?,

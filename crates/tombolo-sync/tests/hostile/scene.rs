@@ -39,6 +39,8 @@ pub(crate) struct Scene {
     pub(crate) peer: VerifiedPeer,
     /// What the peer was told, in order.
     pub(crate) heard: Vec<Message>,
+    /// Most bytes that one reading made.
+    pub(crate) largest_reading: usize,
     /// The bytes of the messages, unpacked.
     pub(crate) heard_bytes: usize,
     /// What went to the store.
@@ -117,6 +119,7 @@ impl Scene {
             peer,
             heard: Vec::new(),
             heard_bytes: 0,
+            largest_reading: 0,
             applied: Vec::new(),
             notices: Vec::new(),
             closed: None,
@@ -254,6 +257,11 @@ impl Scene {
             };
             let mut more = Vec::new();
             self.session.handle(event, self.now, &mut more);
+            let sent = more.iter().map(|action| match action {
+                Action::Send(_, frame) => frame.len(),
+                _ => 0,
+            });
+            self.largest_reading = self.largest_reading.max(sent.sum());
             queue.extend(more);
         }
     }
