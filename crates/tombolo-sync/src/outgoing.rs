@@ -1,7 +1,7 @@
 //! The half of a session that sends: what the peer wants, from where on, what
 //! is under way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Action, CloseReason, Notice, WhichView};
@@ -257,8 +257,11 @@ impl Outgoing {
         let Some(serving) = &mut self.serving else {
             return self.owe(places);
         };
-        let wanted = |(collection, _): &Place| serving.terms.theirs.wants(collection);
-        let places: Vec<Place> = places.into_iter().filter(wanted).collect();
+        // A batch names a document once.
+        let waiting: BTreeSet<&Place> = serving.again.iter().collect();
+        let is_new =
+            |place: &Place| serving.terms.theirs.wants(&place.0) && !waiting.contains(place);
+        let places: BTreeSet<Place> = places.into_iter().filter(is_new).collect();
         if serving.again.len() + places.len() > AGAIN_MAX {
             serving.again.clear();
             self.owed.all_from = Some(serving.next_batch);

@@ -179,7 +179,8 @@ impl Incoming {
 
     /// When a refused document may be asked for next, in unix milliseconds.
     pub(crate) fn next_fetch_ms(&self) -> Option<u64> {
-        self.refused.next_ms()
+        // Before the interests are stated nothing can be asked for.
+        self.logs.and_then(|_| self.refused.next_ms())
     }
 
     /// Takes one message of a batch.
