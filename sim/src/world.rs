@@ -11,12 +11,15 @@ use crate::node::{Node, SKEW_LIMIT, interests};
 use crate::profile::{Profile, Shape, Taste};
 use crate::random::Random;
 use crate::trace::Trace;
-use crate::violation::Violation;
+use crate::violation::{Promise, Violation};
 use crate::workload;
 
 /// How long a world is left alone after the last fault, beyond the time for
 /// which clocks were ahead.
 const SETTLE_US: u64 = 45_000_000;
+
+/// Happenings of one run; those of an honest world are a hundred times fewer.
+const HAPPENINGS_MAX: u64 = 1_000_000;
 
 /// What a run did, for those who watch many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +46,7 @@ pub(crate) struct World {
     /// Decides what nodes do.
     pub(crate) script: Random,
     pub(crate) is_healed: bool,
+    happenings: u64,
     pub(crate) canary: Canary,
     pub(crate) checks: Checks,
     pub(crate) trace: Trace,
@@ -62,6 +66,7 @@ impl World {
             chance: random.fork(),
             script: random.fork(),
             is_healed: false,
+            happenings: 0,
             canary: settings.canary,
             checks: Checks::new(profile.nodes),
             trace,
@@ -148,6 +153,11 @@ impl World {
             self.time.set(at.max(self.time.us()));
             if matches!(happening, Happening::Pause) {
                 break;
+            }
+            self.happenings += 1;
+            if self.happenings > HAPPENINGS_MAX {
+                let story = "the world never comes to rest";
+                return Err(Violation::new(Promise::Quiet, story));
             }
             self.happen(happening)?;
         }
