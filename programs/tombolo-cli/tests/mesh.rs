@@ -8,8 +8,8 @@
 
 mod support;
 
-use support::peer::{Peer, Plan};
-use support::{Node, assert_status, get};
+use support::peer::{Peer, Plan, until};
+use support::{Node, assert_status, get, text, tombolo};
 use tombolo::SharedKey;
 
 struct Line {
@@ -36,9 +36,11 @@ impl Line {
 
     /// Waits until all three have this answer.
     fn wait_for(&self, statement: &str, items: &str) {
-        for peer in self.all() {
-            peer.wait_for(statement, items);
-        }
+        let answers = || self.all().map(|peer| peer.run(statement));
+        until(
+            || answers().iter().all(|answer| answer == items),
+            || format!("{items}\nfrom {statement}\nbut  {:?}", answers()),
+        );
     }
 }
 
@@ -163,13 +165,16 @@ fn edits_made_apart_merge_as_documented() {
     let count = format!("[{{\"n\":{}}}]", ROWS.len());
     line.wait_for("SELECT COUNT(*) AS n FROM stock", &count);
     let (home, plan) = line.middle.kill();
+    // The last row: both insert it, and one document comes of two.
     for row in &ROWS {
         line.left.run(&row.on_this(row.earlier));
-        line.right.run(&row.on_this(row.later));
     }
-    // Both insert it: one document comes of two.
     line.left
         .run("INSERT INTO cars DOCUMENTS ({'_id': 'both', 'l': 1, 's': 'A'})");
+    line.right.pass(&line.left);
+    for row in &ROWS {
+        line.right.run(&row.on_this(row.later));
+    }
     line.right
         .run("INSERT INTO cars DOCUMENTS ({'_id': 'both', 'r': 2, 's': 'B'})");
     line.middle = Peer::start_in(home, plan);
@@ -243,4 +248,23 @@ fn a_node_without_a_key_keeps_its_transports_off_and_says_so() {
     assert!(!said.contains("listening for peers"), "{said}");
     node.signal("-TERM");
     node.wait_for("stopped");
+}
+
+#[test]
+fn a_taken_port_for_peers_keeps_the_node_from_starting_and_is_named_once() {
+    let key = SharedKey::generate().unwrap();
+    let first = Peer::start(Plan::new("first", &key));
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.yaml");
+    let mut plan = Plan::new("second", &key);
+    plan.listen.clone_from(&first.address);
+    std::fs::write(&config, plan.yaml()).unwrap();
+    let output = tombolo(&["run", "-c", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains(&format!("cannot listen on {}", first.address)),
+        "{error}"
+    );
+    assert_eq!(error.matches("in use").count(), 1, "{error}");
 }

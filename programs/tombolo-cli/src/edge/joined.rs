@@ -189,8 +189,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
-        // A transparent outer error repeats its inner one.
-        if !text.ends_with(&inner_text) {
+        // Some errors tell their cause themselves, and a transparent one is its cause.
+        if !text.contains(&inner_text) {
             text.push_str(": ");
             text.push_str(&inner_text);
         }

@@ -185,6 +185,14 @@ impl Peer {
         items.to_owned()
     }
 
+    /// Waits until a write here is later than everything that `other` has written: stamps of one millisecond
+    /// are ordered by who wrote them.
+    pub fn pass(&self, other: &Self) {
+        const CLOCK: &str = "SELECT clock() AS now FROM system:dual";
+        let there = other.run(CLOCK);
+        until(|| self.run(CLOCK) != there, || there.clone());
+    }
+
     /// The whole answer to a request as it is sent.
     pub fn ask(&self, request: &str) -> String {
         talk(std::net::TcpStream::connect(&self.http).unwrap(), request)
