@@ -1,9 +1,76 @@
-//! Who a peer is and what it may see: keys, leaf certificates, rules, filters.
+//! Who a peer is and what it may see, as functions: keys, certificates, rules.
 //!
-//! Nothing here reads a clock, opens a file or a socket: `now` is an argument.
-//! The one exception to purity is the crypto library, which draws its own
-//! randomness for new keys and for signatures.
-//! `docs/formats/certificate.md` holds the bytes that this crate writes.
+//! Each step of a login is a type that only the step before makes, on both sides:
+//! [`Challenge`], [`SignedChallenge`], [`ProvenPeerKey`], [`IdentityData`],
+//! [`Certificate`], [`VerifiedPeer`], [`Filter`]. Nothing here reads a clock, opens
+//! a file or a socket; only the crypto library draws randomness of its own, for
+//! new keys and signatures. `docs/formats/certificate.md` and
+//! `docs/formats/revocation.md` hold the bytes.
+//!
+//! ```
+//! use tombolo_identity::{
+//!     Authority, ChallengeKey, Granted, PeerKeyPair, Permissions, Trust, verify_leaf,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now_ms = 1_795_000_000_000;
+//! let (authority, challenges) = (Authority::generate()?, ChallengeKey::new(&[1; 32]));
+//! # let device = PeerKeyPair::from_pkcs8(&Authority::generate()?.to_pkcs8())?;
+//! let signed = challenges.challenge("db", [2; 16], now_ms)?.sign(&device)?;
+//! let proven = challenges.prove(signed, "db", now_ms)?;
+//! let granted = Granted::playground(proven.peer_key());
+//! let certificate = authority.issue(proven.grant(granted), now_ms)?;
+//!
+//! let trust = Trust::of_authorities(&[authority.public().clone()], "db")?;
+//! let no_chain: [&[u8]; 0] = [];
+//! let peer = verify_leaf(&trust, certificate.der(), &no_chain, now_ms)?;
+//! let filter = peer.filter(&Permissions::everything());
+//! # let _ = filter;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A challenge that nobody signed proves nothing:
+//!
+//! ```compile_fail,E0308
+//! # use tombolo_identity::*;
+//! let challenges = ChallengeKey::new(&[1; 32]);
+//! let challenge = challenges.challenge("db", [2; 16], 0).unwrap();
+//! challenges.prove(challenge, "db", 0);
+//! ```
+//!
+//! A grant without a proven key makes no certificate, and neither does a proven
+//! key without a grant:
+//!
+//! ```compile_fail,E0308
+//! # use tombolo_identity::*;
+//! fn issue(authority: &Authority, granted: Granted) {
+//!     let _ = authority.issue(granted, 0);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0308
+//! # use tombolo_identity::*;
+//! fn issue(authority: &Authority, proven: ProvenPeerKey) {
+//!     let _ = authority.issue(proven, 0);
+//! }
+//! ```
+//!
+//! Nobody puts the parts of an identity or of a verified peer together by hand:
+//!
+//! ```compile_fail,E0451
+//! # use tombolo_identity::*;
+//! fn forge(data: IdentityData, identity: Identity) -> IdentityData {
+//!     IdentityData { identity, ..data }
+//! }
+//! ```
+//!
+//! ```compile_fail,E0616
+//! # use tombolo_identity::*;
+//! fn widen(peer: &mut VerifiedPeer) {
+//!     peer.permissions = Permissions::everything();
+//! }
+//! ```
 
 mod answer;
 mod authority;
