@@ -89,7 +89,8 @@ pub enum RuleSyntax {
     Dql,
     /// The older syntax: `_id.site == 'x'`. Kept as the DQL of equal meaning.
     Legacy,
-    /// The older syntax where a rule is written in it, DQL otherwise.
+    /// The older syntax where a rule is written in it, DQL otherwise; what has
+    /// `||` is never taken for DQL, which means something else by it.
     Either,
 }
 
@@ -311,7 +312,9 @@ fn in_dql(text: &str, syntax: RuleSyntax) -> Result<String, LegacyError> {
         return Ok(text.to_owned());
     }
     match legacy::to_dql(text) {
-        Err(_) if syntax == RuleSyntax::Either => Ok(text.to_owned()),
+        // In DQL `||` joins texts: who meant "or" would get a rule that says
+        // something else, and nobody would be told.
+        Err(_) if syntax == RuleSyntax::Either && !text.contains("||") => Ok(text.to_owned()),
         translated => translated,
     }
 }

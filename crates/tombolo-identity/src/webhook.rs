@@ -62,9 +62,7 @@ pub enum WebhookSecretError {
     #[error("the webhook secret is not standard base64: give it as it was shown")]
     NotBase64,
     /// It has another length.
-    #[error(
-        "the webhook secret has {bytes} bytes and from 32 to 1024 are allowed: make one with openssl rand -base64 128"
-    )]
+    #[error("the webhook secret has {bytes} bytes and from 32 to 1024 are allowed: 128 are usual")]
     Length {
         /// How many, decoded.
         bytes: usize,
