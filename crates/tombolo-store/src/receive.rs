@@ -28,7 +28,8 @@ pub struct Incoming<'a> {
 pub struct Received {
     /// The merged document.
     pub merged: Merged,
-    /// Whether the peer lacks something that it was believed to have.
+    /// Whether the peer lacks something that it was believed to have, and nothing changed here of
+    /// which it will be told.
     pub behind: bool,
 }
 
@@ -67,9 +68,12 @@ impl Transaction<'_> {
             Some(log) => self.desk.state.catalog.origin(log),
             None => None,
         };
+        // What changes here is told of as any change is, in whole transactions.
         let behind = match &record {
-            Some(record) => is_behind(&vector, record, incoming.acknowledged, from)?,
-            None => false,
+            Some(record) if !merged.changed => {
+                is_behind(&vector, record, incoming.acknowledged, from)?
+            }
+            _ => false,
         };
         if merged.changed {
             // A peer that lacks what is here may have been told of it and not have taken it: then
