@@ -19,12 +19,14 @@ pub const COMPRESS_FROM_BYTES: usize = 512;
 pub const DOCUMENT_BYTES_MAX: usize = 15 << 20;
 
 /// Bytes of documents at which a message of a batch is sent and another begun.
-pub const MESSAGE_TARGET_BYTES: usize = 256 << 10;
+pub const MESSAGE_TARGET_BYTES: usize = 64 << 10;
 /// Bytes of documents in one batch of a catch-up.
 pub const CATCH_UP_BYTES: usize = 512 << 10;
 /// Bytes of documents up to which everything that happened since the last batch
 /// arrives in one commit; beyond it the tail comes in pieces.
 pub const TAIL_BYTES_MAX: usize = 8 << 20;
+/// Bytes of batches that are applied in one commit, if more than one waits.
+pub const APPLY_BYTES_MAX: usize = 2 << 20;
 /// Bytes that one side may hold unapplied; beyond it the peer misbehaves.
 pub const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Bytes of all batches that one side may have sent ahead; as above.
@@ -37,7 +39,7 @@ pub const ITEM_BYTES: usize = 64;
 pub const WANTS_MAX: u32 = 4;
 /// Bytes of batches that may be under way without an answer. One batch always
 /// may.
-pub const WINDOW_BYTES: usize = 8 << 20;
+pub const WINDOW_BYTES: usize = 4 << 20;
 /// Batches that may be under way without an answer; a receiver that holds more
 /// ends the link.
 pub const WINDOW_BATCHES: usize = 64;

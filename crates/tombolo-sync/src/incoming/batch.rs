@@ -56,6 +56,7 @@ impl Batch {
     }
 
     pub(super) fn extend(&mut self, items: Vec<Item>, actors: &Arc<Vec<Actor>>, filter: &Filter) {
+        self.items.reserve(items.len());
         for item in items {
             if !filter.accepts(&item.collection, &item.id) {
                 if matches!(item.payload, Payload::Put(_)) {

@@ -13,7 +13,7 @@ use self::batch::{Batch, Stage};
 use self::refused::RefusedDocuments;
 use crate::event::{Action, Applied, Apply, CloseReason, Notice, Outcome, Settlement};
 use crate::interest::{Evaluation, Interests};
-use crate::limits::{BATCH_BYTES_MAX, HELD_BYTES_MAX, ITEM_BYTES, TAIL_BYTES_MAX, WINDOW_BATCHES};
+use crate::limits::{APPLY_BYTES_MAX, BATCH_BYTES_MAX, HELD_BYTES_MAX, ITEM_BYTES, WINDOW_BATCHES};
 use crate::looking::{Looked, Looking};
 use crate::outgoing::Outgoing;
 use crate::recalling::{Memory, Recalled, Recalling};
@@ -315,7 +315,7 @@ impl Incoming {
         };
         let (mut count, mut bytes) = (0, 0);
         for batch in &self.batches {
-            let fits = count == 0 || bytes + batch.bytes <= TAIL_BYTES_MAX;
+            let fits = count == 0 || bytes + batch.bytes <= APPLY_BYTES_MAX;
             if batch.stage != Stage::Ready || !fits {
                 break;
             }
@@ -334,7 +334,8 @@ impl Incoming {
             cursor: batch.cursor.to_vec(),
         });
         let with_cursor = outgoing.has_answered() && !self.refused.has_forgotten();
-        let mut documents = Vec::new();
+        let items = batches().map(|batch| batch.items.len()).sum();
+        let mut documents = Vec::with_capacity(items);
         let mut counts = Vec::with_capacity(count);
         for batch in batches() {
             let before = documents.len();

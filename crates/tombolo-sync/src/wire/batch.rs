@@ -6,10 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tombolo_document::bytes::{DecodeError, Reader, put_blob, put_text, put_varint};
 use tombolo_document::{Actor, DocumentId, VersionVector, merge};
-use zstd::bulk::Compressor;
 
 use super::WireError;
-use super::frame::{Packed, compressor};
+use super::frame::{Packed, Packer};
 use super::message::{
     BATCH, put_actor, put_list, take_actor, take_blob, take_id, take_list, take_text,
 };
@@ -216,7 +215,10 @@ pub struct BatchWriter {
     new_actors: Vec<Actor>,
     items: Vec<u8>,
     count: u64,
-    compressor: Compressor<'static>,
+    /// The message being put together; kept, since large buffers cost more to
+    /// get than to fill.
+    message: Vec<u8>,
+    packer: Packer,
 }
 
 impl Default for BatchWriter {
@@ -229,7 +231,8 @@ impl Default for BatchWriter {
             new_actors: Vec::new(),
             items: Vec::new(),
             count: 0,
-            compressor: compressor(),
+            message: Vec::new(),
+            packer: Packer::default(),
         }
     }
 }
@@ -302,7 +305,8 @@ impl BatchWriter {
         flags: Flags,
         cursor: &[u8],
     ) -> Packed {
-        let mut out = Vec::with_capacity(self.items.len() + 256);
+        let mut out = std::mem::take(&mut self.message);
+        out.clear();
         out.push(BATCH);
         put_varint(&mut out, generation);
         put_varint(&mut out, number);
@@ -330,6 +334,8 @@ impl BatchWriter {
             self.actors.clear();
             self.fresh = true;
         }
-        Packed::with(&mut self.compressor, out)
+        let packed = self.packer.pack(&out);
+        self.message = out;
+        packed
     }
 }

@@ -44,25 +44,6 @@ impl Packed {
         }
     }
 
-    /// A message, compressed if that makes it smaller.
-    pub(crate) fn with(compressor: &mut Compressor<'_>, message: Vec<u8>) -> Self {
-        if message.len() < COMPRESS_FROM_BYTES {
-            return Self::plain(message);
-        }
-        match compressor.compress(&message) {
-            Ok(small) if small.len() + 4 < message.len() => {
-                let mut bytes = Vec::with_capacity(small.len() + 4);
-                put_varint(&mut bytes, message.len() as u64);
-                bytes.extend_from_slice(&small);
-                Self {
-                    compressed: true,
-                    bytes,
-                }
-            }
-            _ => Self::plain(message),
-        }
-    }
-
     /// How many bytes go on the line, headers aside.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -76,9 +57,43 @@ impl Packed {
     }
 }
 
-/// A compressor for [`Packed::with`].
-pub(crate) fn compressor() -> Compressor<'static> {
-    Compressor::new(LEVEL).expect("invariant: the level is one that the library has")
+/// Compresses messages, one after another in the same memory.
+pub(crate) struct Packer {
+    compressor: Compressor<'static>,
+    small: Vec<u8>,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        let compressor = Compressor::new(LEVEL);
+        Self {
+            compressor: compressor.expect("invariant: the level is one that the library has"),
+            small: Vec::new(),
+        }
+    }
+}
+
+impl Packer {
+    /// A message, compressed if that makes it smaller.
+    pub(crate) fn pack(&mut self, message: &[u8]) -> Packed {
+        if message.len() < COMPRESS_FROM_BYTES {
+            return Packed::plain(message.to_vec());
+        }
+        self.small.clear();
+        self.small
+            .reserve(zstd::zstd_safe::compress_bound(message.len()));
+        let packed = self.compressor.compress_to_buffer(message, &mut self.small);
+        if packed.is_err() || self.small.len() + 4 >= message.len() {
+            return Packed::plain(message.to_vec());
+        }
+        let mut bytes = Vec::with_capacity(self.small.len() + 4);
+        put_varint(&mut bytes, message.len() as u64);
+        bytes.extend_from_slice(&self.small);
+        Packed {
+            compressed: true,
+            bytes,
+        }
+    }
 }
 
 /// The sending half: numbers the frames of each channel.

@@ -445,6 +445,9 @@ pub(crate) fn put_list<T>(out: &mut Vec<u8>, list: &[T], mut put: impl FnMut(&mu
 
 /// Reads a list whose length is bounded by the bytes that are there, and by
 /// `max`; it grows with what is read, never with what is announced.
+/// Room for so much of a list is made before it is read.
+const LIST_ROOM: usize = 256;
+
 pub(crate) fn take_list<'a, T>(
     reader: &mut Reader<'a>,
     max: usize,
@@ -454,7 +457,8 @@ pub(crate) fn take_list<'a, T>(
     if count > max {
         return Err(reader.malformed("list: too long"));
     }
-    let mut list = Vec::new();
+    // More than most messages have, and no more on the word of a count.
+    let mut list = Vec::with_capacity(count.min(LIST_ROOM));
     for _ in 0..count {
         list.push(take(reader)?);
     }
