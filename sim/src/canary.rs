@@ -17,7 +17,7 @@ impl Canary {
     pub(crate) fn drops(self, number: u64) -> bool {
         match self {
             Self::Silent => false,
-            Self::DropsDocuments(every) => number % every == 0,
+            Self::DropsDocuments(every) => number.is_multiple_of(every),
         }
     }
 }

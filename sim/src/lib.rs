@@ -10,6 +10,7 @@ mod backup;
 mod canary;
 mod check;
 mod clock;
+mod commits;
 mod faults;
 mod holdings;
 mod identity;

@@ -23,8 +23,9 @@ pub(crate) const SKEW_LIMIT: Duration = Duration::from_secs(10);
 /// Transactions are never rolled back because the machine is slow.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(3_600);
 
-/// How long an apply may be under way after it was asked for.
-const UNDER_WAY_US: u64 = WORK_US.end;
+/// How long an apply may be under way after it was asked for: other work of its
+/// session may go before it.
+const UNDER_WAY_US: u64 = 10 * WORK_US.end;
 
 /// One node.
 pub(crate) struct Node {

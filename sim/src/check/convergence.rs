@@ -1,16 +1,11 @@
-//! Convergence within scope. What the session promises is a promise about one
-//! link; what holds for a mesh follows from it along paths. When all is quiet,
-//! for each link from a node S to a node R and each document of a collection that
-//! R wants, with s and r what the two hold of it:
-//!
-//! 1. s is alive and matches what R wants: r covers s.
-//! 2. r is alive and matches what R wants: r covers s, whatever s is. A change
-//!    that makes a document leave still arrives, deletions included.
-//! 3. Neither: nothing is promised. Both may have left on different grounds.
+//! Convergence within scope, as a promise about each link. When all is quiet, for
+//! a link from S to R and each document of a collection that R wants, with s and r
+//! what the two hold of it: (1) if s is alive and matches what R wants, r covers s;
+//! (2) if r is alive and matches what R wants, r covers s, whatever s is: a change
+//! that makes a document leave still arrives; (3) else nothing is promised.
 //!
 //! "Covers" is that uniting the two changes nothing. Where each wants what the
-//! other holds, both cover each other and so are equal, bytes and digest; a whole
-//! collection that is wanted all along a path is equal all along it.
+//! other holds, both are equal, bytes and digest, and so along every path.
 
 use tombolo_sync::digest;
 

@@ -1,14 +1,10 @@
 //! Nothing arrives unasked. A document that was not here before comes only if it
-//! is alive and matches what this node wants now: interests that were replaced
-//! begin a new generation, and what was sent for an older one is dropped. Of a
-//! collection that is not wanted nothing changes.
-//!
-//! A commit that is under way when the interests change still counts for those
-//! that it was asked under.
+//! is alive and matches what this node wants: interests that were replaced begin a
+//! new generation, and what was sent for an older one is dropped, except a commit
+//! that is under way. Of a collection that is not wanted nothing changes.
 //!
 //! A document that is here may change in any way while its collection is wanted:
-//! it may have left the conditions, or the peer may hold it as one that matches
-//! although the union does not.
+//! it may have left the conditions, or match for the peer and not in the union.
 
 use tombolo_sync::{Evaluation, Interests};
 
