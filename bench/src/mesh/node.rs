@@ -84,7 +84,6 @@ impl Node {
         match words {
             ["load", payload, count] => load(&self.database, payload.parse()?, number(count)?),
             ["sync", servers @ ..] => self.sync(servers),
-            ["subscribe", collection] => self.subscribe(collection).map(|()| String::new()),
             ["meet", id] => self.meet(id),
             ["insert", id] => self.insert(id),
             ["receive", count] => self.receive(number(count)?),
@@ -108,19 +107,16 @@ impl Node {
         Ok(self.database.sync_addresses()[0].to_string())
     }
 
-    fn subscribe(&mut self, collection: &str) -> Result<(), BenchError> {
+    fn subscription(&self, collection: &str) -> Result<Subscription, BenchError> {
         let statement = format!("SELECT * FROM {collection}");
-        let subscription = self
-            .database
-            .register_subscription(&statement, Object::new())
-            .map_err(|error| wrong(&error))?;
-        self.held.push(Held::Subscription { _it: subscription });
-        Ok(())
+        let made = self.database.register_subscription(&statement, Object::new());
+        made.map_err(|error| wrong(&error))
     }
 
-    /// Waits until a document of the collection `meetings` is here, which says that there is a session.
-    fn meet(&mut self, id: &str) -> Result<String, BenchError> {
-        self.subscribe("meetings")?;
+    /// Waits until a document of the collection `meetings` is here, which says that there is a session, and wants
+    /// nothing more of that collection.
+    fn meet(&self, id: &str) -> Result<String, BenchError> {
+        let _subscription = self.subscription("meetings")?;
         let arguments = Object::from([("id".to_owned(), Value::from(id))]);
         let (_observer, results) = self.observe(
             "SELECT _id FROM meetings WHERE _id = :id",
@@ -145,9 +141,11 @@ impl Node {
             counted,
         )?;
         let watch = Stopwatch::start();
-        self.subscribe("orders")?;
+        let subscription = self.subscription("orders")?;
         await_value(&results, count)?;
-        Ok(watch.elapsed().as_micros().to_string())
+        let us = watch.elapsed().as_micros();
+        self.held.push(Held::Subscription { _it: subscription });
+        Ok(us.to_string())
     }
 
     /// How many documents there are, and a hash over a sample of them as a SELECT gives it.
