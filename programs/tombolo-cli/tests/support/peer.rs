@@ -1,6 +1,8 @@
 //! Nodes of a mesh as real processes on loopback, and the questions that tests ask them.
 //! Nothing here waits for a fixed time: a condition is looked at again and again, so many times at most.
 
+#![allow(clippy::panic, reason = "a test fails by panicking")]
+
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
