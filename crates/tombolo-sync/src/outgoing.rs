@@ -126,6 +126,22 @@ impl Outgoing {
         self.acknowledged
     }
 
+    /// The commit up to which the peer was told of everything, or is about to be:
+    /// what it sends may be older than its answer to that.
+    pub(crate) fn told(&self) -> u64 {
+        match (&self.serving, &self.reading) {
+            (
+                Some(Serving {
+                    stage: Stage::Tail { after, .. },
+                    ..
+                }),
+                None,
+            ) => *after,
+            (Some(_), _) => self.newest,
+            (None, _) => self.acknowledged,
+        }
+    }
+
     /// The peer is asked to tell all from its beginning.
     pub(crate) fn compares_from_here(&mut self) {
         self.compared = self.newest;

@@ -345,7 +345,7 @@ impl Incoming {
         let apply = Apply {
             documents: documents.into(),
             log: logs.theirs,
-            acknowledged: outgoing.acknowledged(),
+            acknowledged: outgoing.told(),
             settlement: Settlement {
                 peer: self.peer.clone(),
                 cursor: cursor.clone().filter(|_| with_cursor),
