@@ -157,6 +157,14 @@ const FRAGMENTS: &[&str] = &[
     "--+ {}\n",
 ];
 
+#[test]
+fn documents_is_a_name_wherever_it_begins_no_clause() {
+    let info = "SELECT * FROM system:data_sync_info";
+    let order = "ORDER BY documents.sync_session_status, documents.last_update_received_time DESC";
+    assert!(parse_statement(&format!("{info} {order}")).is_ok());
+    assert!(parse_statement("INSERT INTO documents DOCUMENTS ({'documents': 1})").is_ok());
+}
+
 proptest! {
     #[test]
     fn arbitrary_text_never_panics(text in ".*") {

@@ -22,7 +22,6 @@ pub(super) const RESERVED: &[&str] = &[
     "DESC",
     "DISTINCT",
     "DO",
-    "DOCUMENTS",
     "ELSE",
     "END",
     "ESCAPE",
