@@ -23,13 +23,20 @@ impl Database {
     /// The directory is held by another process, holds another database or a
     /// newer format, is damaged, or cannot be written.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let (engine, key): (Arc<dyn Engine>, PeerKey) = match &options.storage {
+        let (engine, key, is_here): (Arc<dyn Engine>, PeerKey, bool) = match &options.storage {
             Storage::Directory(directory) => {
                 // The engine takes the lock under which the key may be made.
                 let engine = FjallEngine::open(directory, &FjallSettings::default())?;
-                (Arc::new(engine), PeerKey::load_or_create(directory)?)
+                let is_here = place::is_here(directory)?;
+                // Two devices with one key would take each other for themselves.
+                let key = if is_here {
+                    PeerKey::load_or_create(directory)?
+                } else {
+                    PeerKey::create(directory)?
+                };
+                (Arc::new(engine), key, is_here)
             }
-            Storage::Memory => (Arc::new(MemoryEngine::new()), PeerKey::ephemeral()?),
+            Storage::Memory => (Arc::new(MemoryEngine::new()), PeerKey::ephemeral()?, true),
         };
         let site = SiteId::derive(&options.database_id, key.public());
         let entropy = system_entropy().map_err(|error| OpenError::Entropy(Box::new(error)))?;
@@ -37,8 +44,8 @@ impl Database {
         let mut database =
             Self::open_with(options, Surroundings::new(engine, time, entropy, site))?;
         database.peer_key = Some(key);
-        if let Storage::Directory(directory) = &database.options.storage {
-            place::check(directory, &database)?;
+        if let (Storage::Directory(directory), false) = (&database.options.storage, is_here) {
+            place::settle(directory, &database)?;
         }
         Ok(database)
     }

@@ -73,6 +73,13 @@ impl PeerKey {
         }
     }
 
+    /// A new key for a data directory, in the place of one that it may have.
+    pub(crate) fn create(directory: &Path) -> Result<Self, PeerKeyError> {
+        let bytes = create(directory, &directory.join(FILE))?;
+        let pair = parse(&bytes).ok_or(PeerKeyError::Generation)?;
+        Ok(Self { pair })
+    }
+
     /// The public half: an uncompressed point.
     pub(crate) fn public(&self) -> &[u8] {
         self.pair.public_key().as_ref()

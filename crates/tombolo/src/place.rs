@@ -26,21 +26,20 @@ pub struct PlaceError {
     source: io::Error,
 }
 
-/// Gives the database a new identity if its directory is not where it was.
-pub(crate) fn check(directory: &Path, database: &Database) -> Result<(), OpenError> {
+/// Whether the directory is where it was; it is not if it never was anywhere.
+pub(crate) fn is_here(directory: &Path) -> Result<bool, PlaceError> {
     let path = directory.join(FILE);
-    let failed = |source| PlaceError {
-        path: path.clone(),
-        source,
+    let found = match fs::metadata(&path) {
+        Ok(metadata) => fs::read_to_string(&path).map(|text| text == mark(&metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     };
-    let is_here = match fs::metadata(&path) {
-        Ok(metadata) => fs::read_to_string(&path).map_err(failed)? == mark(&metadata),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed(error).into()),
-    };
-    if is_here {
-        return Ok(());
-    }
+    found.map_err(|source| PlaceError { path, source })
+}
+
+/// Gives the database a new log id and a new epoch if it holds anything, and
+/// then notes that its directory is here.
+pub(crate) fn settle(directory: &Path, database: &Database) -> Result<(), OpenError> {
     if database.snapshot().last_commit() > 0 {
         tracing::warn!(
             directory = %directory.display(),
@@ -48,8 +47,9 @@ pub(crate) fn check(directory: &Path, database: &Database) -> Result<(), OpenErr
         );
         Host::new(database).renew_identity()?;
     }
+    let path = directory.join(FILE);
     // Only after the new identity is durable.
-    write(directory, &path).map_err(failed)?;
+    write(directory, &path).map_err(|source| PlaceError { path, source })?;
     Ok(())
 }
 
