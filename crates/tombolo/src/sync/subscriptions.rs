@@ -10,6 +10,7 @@ use tombolo_sync::Interests;
 use tombolo_sync::limits::STATEMENTS_MAX;
 use tombolo_sync::wire::Stated;
 
+use crate::check_subscription::check;
 use crate::database::Database;
 use crate::error::ExecuteError;
 
@@ -71,7 +72,7 @@ impl Subscriptions {
         parameters: &Parameters,
     ) -> Result<Subscription, ExecuteError> {
         let restricted = parameters.is_true("dql_restrict_subscriptions");
-        tombolo_query::Subscription::parse(&stated.statement, restricted)?;
+        check(&stated.statement, &stated.arguments, restricted)?;
         let number = self.change(|held| {
             if held.stated.len() >= SUBSCRIPTIONS_MAX {
                 return None;
@@ -108,8 +109,8 @@ impl Database {
     /// matches, from every peer, as long as the subscription lives.
     ///
     /// # Errors
-    /// The statement is none that can be subscribed to, or there are
-    /// [`SUBSCRIPTIONS_MAX`] already.
+    /// The statement is none that can be subscribed to or lacks an argument, or
+    /// there are [`SUBSCRIPTIONS_MAX`] already.
     pub fn register_subscription(
         &self,
         statement: &str,
