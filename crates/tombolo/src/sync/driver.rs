@@ -44,7 +44,7 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
     let peer = link.peer().clone();
     let key = peer.peer_key().clone();
     let address = link.remote_address().to_owned();
-    tracing::info!(target: "tombolo::sync", peer = %key, address, dialled, "linked with a peer");
+    tracing::debug!(target: "tombolo::sync", peer = %key, address, dialled, "a session with a peer begins");
     common.board.up(key.clone(), number, link.transport());
     let (sender, mut receiver) = link.split();
     let (outbox, frames) = mpsc::channel(OUTBOX_FRAMES_MAX);
@@ -215,7 +215,7 @@ impl Driver {
             Action::Remember(records) => self.remember(records),
             Action::RenewIdentity => self.host.queue_renewal(),
             Action::Met(hello) => {
-                tracing::debug!(target: "tombolo::sync", peer = %self.key, device_name = hello.device_name, version = hello.version, "a peer said who it is");
+                tracing::info!(target: "tombolo::sync", peer = %self.key, device_name = hello.device_name, version = hello.version, "exchanging documents with a peer");
                 self.board.met(&self.key, self.number, *hello);
             }
             Action::Wake(at) => {
