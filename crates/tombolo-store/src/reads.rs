@@ -122,13 +122,17 @@ pub(crate) fn scan_live(
     outcome
 }
 
+/// Called with an id's canonical bytes, whether its document is live, and the document's canonical
+/// bytes; `Break` ends the scan.
+pub type VisitStored<'v> = &'v mut dyn FnMut(&[u8], bool, &[u8]) -> ControlFlow<()>;
+
 /// Visits the documents of a collection with ids after `after`, in the order of their ids,
 /// tombstones included.
 pub(crate) fn scan_stored(
     reads: &dyn Reads,
     collection: &str,
     after: Option<&[u8]>,
-    visit: &mut dyn FnMut(&[u8], bool, &[u8]) -> ControlFlow<()>,
+    visit: VisitStored<'_>,
 ) -> Result<(), StoreError> {
     let Some(collection) = reads.catalog().collection(collection) else {
         return Ok(());

@@ -16,7 +16,7 @@ use crate::{
     chain::{self, Verified},
     engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
     layout::{self, HeadRecord},
-    reads::{self, Change, Reads, StoredDocument, serve_queries},
+    reads::{self, Change, Reads, StoredDocument, VisitStored, serve_queries},
     sidecar::Sidecar,
     state::{LogId, State},
 };
@@ -97,7 +97,7 @@ impl Snapshot {
         &self,
         collection: &str,
         after: Option<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], bool, &[u8]) -> ControlFlow<()>,
+        visit: VisitStored<'_>,
     ) -> Result<(), StoreError> {
         reads::scan_stored(self, collection, after, visit)
     }
