@@ -25,7 +25,7 @@ const TRANSACTION_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// How long an apply may be under way after it was asked for: other work of its
 /// session may go before it.
-const UNDER_WAY_US: u64 = 10 * WORK_US.end;
+pub(crate) const UNDER_WAY_US: u64 = 10 * WORK_US.end;
 
 /// One node.
 pub(crate) struct Node {

@@ -9,9 +9,13 @@ mod relay;
 mod transactions;
 mod unasked;
 
+use std::collections::BTreeMap;
+
+use tombolo::Timekeeper;
+
 use crate::holdings::{Change, Place, Union};
 use crate::link::Link;
-use crate::node::Node;
+use crate::node::{Node, UNDER_WAY_US};
 use crate::violation::{Promise, Violation};
 use crate::world::World;
 
@@ -36,6 +40,8 @@ pub(crate) struct Checks {
     acknowledged: Union,
     /// All that each node ever held.
     ever: Vec<Union>,
+    /// When each node last gave a document up, in microseconds.
+    evicted: BTreeMap<(usize, Place), u64>,
     pub(crate) memory: Memory,
     pub(crate) copies: Copies,
     /// When a frame with documents was last sent.
@@ -47,6 +53,7 @@ impl Checks {
         Self {
             acknowledged: Union::default(),
             ever: vec![Union::default(); nodes],
+            evicted: BTreeMap::new(),
             memory: Memory::default(),
             copies: Copies::default(),
             last_document_us: 0,
@@ -61,9 +68,15 @@ impl Checks {
         changes: &[Change],
         nodes: &[Node],
     ) -> Result<(), Violation> {
+        let now_us = nodes[node].clock.monotonic().as_micros() as u64;
         if let Cause::Peer(from) = cause {
             relay::check((node, from), changes, &self.ever)?;
-            unasked::check(node, changes, &nodes[node])?;
+            let since_us = now_us.saturating_sub(UNDER_WAY_US);
+            let is_late = |place: &Place| {
+                let evicted = self.evicted.get(&(node, place.clone()));
+                evicted.is_some_and(|at_us| *at_us >= since_us)
+            };
+            unasked::check(node, changes, &nodes[node], is_late)?;
         }
         transactions::check(node, changes, &nodes[node])?;
         for change in changes {
@@ -72,7 +85,10 @@ impl Checks {
                     self.ever[node].add(&change.place, &held.document)?;
                     self.acknowledged.add(&change.place, &held.document)?;
                 }
-                None => self.give_up(&change.place, nodes)?,
+                None => {
+                    self.evicted.insert((node, change.place.clone()), now_us);
+                    self.give_up(&change.place, nodes)?;
+                }
             }
         }
         Ok(())

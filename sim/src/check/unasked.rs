@@ -1,19 +1,24 @@
 //! Nothing arrives unasked. A document that was not here before comes only if it
 //! is alive and matches what this node wants: interests that were replaced begin a
 //! new generation, and what was sent for an older one is dropped, except a commit
-//! that is under way. Of a collection that is not wanted nothing changes.
+//! that is under way then, or when the document is evicted. Of a collection that is not wanted nothing changes.
 //!
 //! A document that is here may change in any way while its collection is wanted:
 //! it may have left the conditions, or match for the peer and not in the union.
 
 use tombolo_sync::{Evaluation, Interests};
 
-use crate::holdings::Change;
+use crate::holdings::{Change, Place};
 use crate::node::Node;
 use crate::violation::{Promise, Violation};
 
 /// Checks what a session brought to a node.
-pub(super) fn check(at: usize, changes: &[Change], node: &Node) -> Result<(), Violation> {
+pub(super) fn check(
+    at: usize,
+    changes: &[Change],
+    node: &Node,
+    is_late: impl Fn(&Place) -> bool,
+) -> Result<(), Violation> {
     let Some(evaluation) = evaluation(node) else {
         return Ok(());
     };
@@ -28,7 +33,7 @@ pub(super) fn check(at: usize, changes: &[Change], node: &Node) -> Result<(), Vi
                 after.live && node.interests_now().any(asks)
             }
         };
-        if !is_asked {
+        if !is_asked && !is_late(&change.place) {
             let story = format!("{:?} came to node {at}, which did not ask", change.place);
             return Err(Violation::new(Promise::Unasked, story));
         }
