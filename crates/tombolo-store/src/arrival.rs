@@ -95,6 +95,10 @@ impl Arrivals {
             origin,
             seen: moved.copied().collect(),
         };
+        // A second write of one transaction here is told with the first.
+        if note.seen.is_empty() && origin != Origin::HERE {
+            return self.forget(commit, new);
+        }
         match self.notes.last_mut() {
             Some(last) if last.commit == commit => last.absorb(note),
             _ => self.notes.push(note),
@@ -105,6 +109,16 @@ impl Arrivals {
             std::mem::swap(&mut self.notes[0].commit, &mut younger.commit);
             self.notes[0].absorb(younger);
         }
+    }
+
+    /// Knows no longer who has what: the document changed under a vector that tells nothing of it,
+    /// because one commit came with two contents. Every peer is sent all of it.
+    fn forget(&mut self, commit: u64, vector: &VersionVector) {
+        self.notes = vec![Note {
+            commit,
+            origin: Origin::UNKNOWN,
+            seen: vector.entries().to_vec(),
+        }];
     }
 
     /// Appends the notes; `vector` is that of the document they stand beside.
@@ -248,6 +262,17 @@ mod tests {
         assert_eq!(came([Origin(2), Origin(3)]), None);
         assert_eq!(came([Origin::HERE, Origin(2)]), None);
         assert_eq!(came([Origin::UNKNOWN, Origin::UNKNOWN]), None);
+    }
+
+    #[test]
+    fn a_change_that_moves_no_vector_is_sent_to_everybody() {
+        let vector: VersionVector = [dot(1, 1), dot(2, 1)].into_iter().collect();
+        let mut arrivals = Arrivals::default();
+        arrivals.note(1, Origin(2), &VersionVector::new(), &vector);
+        arrivals.note(2, Origin(2), &vector, &vector);
+        assert!(arrivals.covered_by(1, Some(Origin(2))).is_empty());
+        assert_eq!(arrivals.covered_by(2, None), vector);
+        assert_eq!(arrivals.last_commit(), Some(2));
     }
 
     #[test]

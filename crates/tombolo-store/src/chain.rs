@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use tombolo_document::Stamp;
+
 use crate::{
     StoreError,
     engine::{Batch, EngineSnapshot, KeyRange, Keyspace},
@@ -31,7 +33,7 @@ pub struct Verified {
 }
 
 /// Makes the head of a commit from what the batch holds of it.
-pub(crate) fn head_of(batch: &Batch, state: &State, commit: u64) -> HeadRecord {
+pub(crate) fn head_of(batch: &Batch, state: &State, commit: u64, stamp: Stamp) -> HeadRecord {
     let range = KeyRange::prefix(&layout::head_key(commit));
     let mut digest = hasher();
     let mut touched = 0;
@@ -41,14 +43,15 @@ pub(crate) fn head_of(batch: &Batch, state: &State, commit: u64) -> HeadRecord {
             touched += 1;
         }
     }
-    let digest = first_16(&digest);
-    let chain = link(&state.chain, commit, &digest);
-    HeadRecord {
+    let mut head = HeadRecord {
         previous: state.last_commit,
         touched,
-        digest,
-        chain,
-    }
+        stamp,
+        digest: first_16(&digest),
+        chain: [0; 16],
+    };
+    head.chain = link(&state.chain, commit, &head);
+    head
 }
 
 /// Checks the links between the heads from `first` on, and that they end where the state says.
@@ -67,7 +70,7 @@ pub(crate) fn check_links(
         let head = HeadRecord::read(value)?;
         if let Some((previous, chain)) = last {
             let follows =
-                head.previous == previous && head.chain == link(&chain, commit, &head.digest);
+                head.previous == previous && head.chain == link(&chain, commit, &head);
             if !follows {
                 return Err(StoreError::DamagedLog { commit });
             }
@@ -162,11 +165,12 @@ fn hash_key(hasher: &mut blake3::Hasher, key: &[u8]) {
     hasher.update(key);
 }
 
-fn link(chain: &[u8; 16], commit: u64, digest: &[u8; 16]) -> [u8; 16] {
+fn link(chain: &[u8; 16], commit: u64, head: &HeadRecord) -> [u8; 16] {
     let mut hasher = hasher();
     hasher.update(chain);
     hasher.update(&commit.to_be_bytes());
-    hasher.update(digest);
+    hasher.update(&head.stamp.bits().to_be_bytes());
+    hasher.update(&head.digest);
     first_16(&hasher)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads or writes; each function turns a value into bytes or back.
 
-use tombolo_document::{VersionVector, merge};
+use tombolo_document::{Stamp, VersionVector, merge};
 
 use crate::{
     StoreError,
@@ -159,9 +159,12 @@ pub(crate) struct HeadRecord {
     pub(crate) previous: u64,
     /// How many documents it touched.
     pub(crate) touched: u64,
+    /// The stamp of the transaction, which no other device repeats: without it a restored store
+    /// that writes the same documents again would get the chain that it lost.
+    pub(crate) stamp: Stamp,
     /// Hash of the keys it wrote into the log.
     pub(crate) digest: [u8; 16],
-    /// Hash of the chain before it, its number and its digest.
+    /// Hash of the chain before it, its number, its stamp and its digest.
     pub(crate) chain: [u8; 16],
 }
 
@@ -171,6 +174,7 @@ impl HeadRecord {
         let head = Self {
             previous: reader.varint()?,
             touched: reader.varint()?,
+            stamp: Stamp::from_bits(reader.varint()?),
             digest: reader.array()?,
             chain: reader.array()?,
         };
@@ -179,10 +183,11 @@ impl HeadRecord {
     }
 
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(52);
+        let mut out = Vec::with_capacity(60);
         out.push(RECORD_VERSION);
         put_varint(&mut out, self.previous);
         put_varint(&mut out, self.touched);
+        put_varint(&mut out, self.stamp.bits());
         out.extend_from_slice(&self.digest);
         out.extend_from_slice(&self.chain);
         out
@@ -232,17 +237,18 @@ mod tests {
         let head = HeadRecord {
             previous: 300,
             touched: 2,
+            stamp: Stamp::from_bits(5),
             digest: [7; 16],
             chain: [9; 16],
         };
         let bytes = head.write();
-        assert_eq!(bytes[..4], [1, 0xac, 2, 2]);
+        assert_eq!(bytes[..5], [1, 0xac, 2, 2, 5]);
         assert_eq!(
-            (bytes[4..20].to_vec(), bytes[20..].to_vec()),
+            (bytes[5..21].to_vec(), bytes[21..].to_vec()),
             (vec![7; 16], vec![9; 16])
         );
         assert_eq!(HeadRecord::read(&bytes).unwrap(), head);
-        assert!(HeadRecord::read(&bytes[..35]).is_err());
+        assert!(HeadRecord::read(&bytes[..36]).is_err());
     }
 
     #[test]

@@ -308,6 +308,7 @@ fn seal(mut transaction: Transaction<'_>, verdict: Verdict) -> Result<Sealed, St
             transaction.desk.overlay.batch(),
             transaction.desk.state,
             number,
+            dot.stamp,
         );
         transaction.set(
             Keyspace::Changes,
