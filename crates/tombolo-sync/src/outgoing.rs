@@ -404,10 +404,14 @@ impl Outgoing {
         }
         let (job, kept) = match &serving.stage {
             Stage::Begin { .. } | Stage::Copied => return None,
-            _ if !serving.again.is_empty() => {
+            _ if serving.may_send_again() => {
                 let again: Vec<Place> = serving.again.drain(..).collect();
                 let places = again.clone();
-                return Some((Job::Again { places }, None, again));
+                let level = match &serving.stage {
+                    Stage::Tail { view, .. } => *view,
+                    _ => None,
+                };
+                return Some((Job::Again { places }, level, again));
             }
             Stage::CatchUp { after, base, view } => {
                 let job = Job::CatchUp {
@@ -418,7 +422,9 @@ impl Outgoing {
                 };
                 (job, *view)
             }
-            Stage::Tail { after, skip, view } if *after < self.newest || *skip > 0 => {
+            Stage::Tail { after, skip, view }
+                if *after < self.newest || *skip > 0 || !serving.again.is_empty() =>
+            {
                 let job = Job::Tail {
                     after: *after,
                     skip: *skip,
@@ -539,6 +545,10 @@ impl Outgoing {
         let again = sent.reached == Reached::Nowhere;
         let commit = serving.reach(&sent.reached, view);
         let new_view = stage_view(&serving.stage);
+        // Held before anything is let go of, for it may be the same.
+        if let Some(kept) = new_view.filter(|_| new_view != old_view) {
+            *self.views.entry(kept).or_default() += 1;
+        }
         let quiet = sent.places.is_empty()
             && (again || commit.is_some_and(|commit| commit < serving.told + QUIET_COMMITS_MAX))
             && serving.told > 0;
@@ -562,9 +572,6 @@ impl Outgoing {
             send(sent, desk);
         }
         if new_view != old_view {
-            if let Some(view) = new_view {
-                self.hold(view);
-            }
             self.let_go(old_view, desk);
         }
     }
@@ -587,6 +594,18 @@ impl Outgoing {
 }
 
 impl Serving {
+    /// Whether what waits to be sent again may go now. In the tail it goes with
+    /// the state that the peer is brought to and never ahead of it, for it may
+    /// be a part of a transaction: a batch of the tail leaves its view for it.
+    fn may_send_again(&self) -> bool {
+        let is_level = match &self.stage {
+            Stage::Tail { skip, view, .. } => *skip == 0 && view.is_some(),
+            Stage::CatchUp { .. } => true,
+            Stage::Begin { .. } | Stage::Copied => false,
+        };
+        is_level && !self.again.is_empty()
+    }
+
     /// The next items that the peer wants whole, of a batch under way.
     fn next_supplement(&mut self) -> Option<(Job, Errand, WhichView)> {
         while let Some((number, wanted)) = self.wants.pop_front() {
@@ -609,7 +628,14 @@ impl Serving {
     /// commit that the peer has with it.
     fn reach(&mut self, reached: &Reached, view: u64) -> Option<u64> {
         match reached {
-            Reached::Nowhere => None,
+            Reached::Nowhere => {
+                if let Stage::Tail { view, .. } = &mut self.stage
+                    && self.again.is_empty()
+                {
+                    *view = None;
+                }
+                None
+            }
             Reached::Document { after, base } => {
                 self.stage = Stage::CatchUp {
                     after: Some(after.clone()),
@@ -631,7 +657,7 @@ impl Serving {
                 self.stage = Stage::Tail {
                     after: *commit,
                     skip: *skip,
-                    view: (*skip > 0).then_some(view),
+                    view: (*skip > 0 || !self.again.is_empty()).then_some(view),
                 };
                 (*skip == 0).then_some(*commit)
             }
