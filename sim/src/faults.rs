@@ -79,31 +79,53 @@ impl World {
             return Ok(());
         };
         let disk = backup::copy(backup)?;
-        self.say(|| format!("node {at} goes on from its backup"));
+        let Some(key) = self.key_of_copy(at) else {
+            return Ok(());
+        };
+        self.say(|| format!("node {at} goes on from its backup, with key {key}"));
         self.crash(at)?;
         self.nodes[at].disk = disk;
-        self.nodes[at].start()?;
-        self.nodes[at].forget_holdings()?;
+        self.nodes[at].start_copy(key)?;
         self.checks.gave_up(&self.nodes)?;
-        self.checks.copies.restored(at, &self.nodes)
+        if self.profile.hides_copies {
+            self.checks.hid_copy();
+            self.checks.copies.restored(at, &self.nodes)?;
+        }
+        Ok(())
     }
 
-    /// Copies a node's directory to another machine, which has the same key and
-    /// reaches the same nodes.
+    /// The key of a copy of what a node has, while there are any.
+    fn key_of_copy(&self, at: usize) -> Option<usize> {
+        if self.profile.hides_copies {
+            return Some(self.nodes[at].key);
+        }
+        let newest = self.nodes.iter().map(|node| node.key).max()?;
+        (newest + 1 < POOL).then_some(newest + 1)
+    }
+
+    /// Copies what a node has to another machine, which reaches the same nodes.
     pub(crate) fn copy(&mut self, at: usize) -> Result<(), Violation> {
         let nodes = self.nodes.len();
-        // The hub meets one of the two at a time; two hubs would be two meshes.
-        if at == 0 || nodes >= NODES_MAX || self.nodes[at].running.is_none() {
+        if nodes >= NODES_MAX || self.nodes[at].running.is_none() {
             return Ok(());
         }
-        self.say(|| format!("node {at} is copied to node {nodes}"));
+        if self.profile.hides_copies {
+            // The hub meets one of two alike at a time; two hubs would be two meshes.
+            if at == 0 {
+                return Ok(());
+            }
+            self.checks.hid_copy();
+        }
+        let Some(key) = self.key_of_copy(at) else {
+            return Ok(());
+        };
+        self.say(|| format!("node {at} is copied to node {nodes}, with key {key}"));
         let clock = NodeClock::new(self.time.clone(), 0, 0);
         let original = &self.nodes[at];
         let mut node = Node::new(original.key, clock, self.script.fork());
         node.disk = backup::copy(&original.disk)?;
         node.interests = original.interests.clone();
-        node.start()?;
-        node.forget_holdings()?;
+        node.start_copy(key)?;
         self.nodes.push(node);
         self.checks.copied(at);
         for link in 0..self.links.len() {

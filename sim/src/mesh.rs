@@ -270,7 +270,7 @@ impl World {
         let is_lossy = self.links[end.link].is_lossy;
         let is_excused = match reason {
             CloseReason::Bye { code, .. } => *code == 4 || *code == 7 || is_lossy,
-            CloseReason::OwnActor => true,
+            CloseReason::OwnActor => self.profile.hides_copies,
             _ => is_lossy,
         };
         if !is_excused {

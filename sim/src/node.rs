@@ -29,7 +29,7 @@ pub(crate) const UNDER_WAY_US: u64 = 10 * WORK_US.end;
 
 /// One node.
 pub(crate) struct Node {
-    /// Its key in the pool; a copy has that of its original.
+    /// Its key in the pool; the clone of a disk has that of its original.
     pub(crate) key: usize,
     pub(crate) disk: FaultyDisk,
     pub(crate) clock: Arc<NodeClock>,
@@ -73,8 +73,25 @@ impl Node {
         }
     }
 
+    /// Gives it power with a copy on its disk. With a key of its own it knows what
+    /// it is, as a directory does whose marker does not fit.
+    pub(crate) fn start_copy(&mut self, key: usize) -> Result<(), Violation> {
+        let knows = key != self.key;
+        self.key = key;
+        self.start()?;
+        if let Some(running) = &mut self.running
+            && knows
+            && running.database.snapshot().last_commit() > 0
+        {
+            let renewed = running.host.renew_identity();
+            renewed.map_err(|error| Violation::store(&error))?;
+            running.announced = running.host.standing();
+        }
+        self.forget_holdings()
+    }
+
     /// Takes what is on its disk for all it ever held.
-    pub(crate) fn forget_holdings(&mut self) -> Result<(), Violation> {
+    fn forget_holdings(&mut self) -> Result<(), Violation> {
         self.holdings = Holdings::default();
         if let Some(running) = &self.running {
             self.holdings.look(&running.database.snapshot())?;

@@ -1,5 +1,11 @@
 //! What kind of world a seed makes: how many nodes, how they are linked, what
 //! goes wrong and how often.
+//!
+//! A directory that is copied or restored knows it when it is opened, and every
+//! promise holds. A whole disk that is cloned or rolled back (`clones`, `rollbacks`)
+//! does not: only peers notice, by their cursors. There it is promised that they do
+//! and that all converge in quiet; what was written before the notice, by two under
+//! one actor, may be lost.
 
 use std::ops::Range;
 
@@ -55,11 +61,11 @@ pub(crate) enum Act {
     BreakDisk,
     /// A node's clock jumps.
     SetClock,
-    /// A node's disk is copied for later.
+    /// What a node has is copied for later.
     BackUp,
     /// A node goes on from its backup.
     Restore,
-    /// A node's disk is copied to a new node with the same key.
+    /// What a node has is copied to a new one.
     Copy,
 }
 
@@ -84,6 +90,8 @@ pub(crate) struct Profile {
     pub(crate) skew_ms: i64,
     /// Whether the accounts of the transfers exist.
     pub(crate) has_accounts: bool,
+    /// Whether copies are of whole disks, so that they do not know it.
+    pub(crate) hides_copies: bool,
     /// Whether the work of sessions takes time.
     pub(crate) is_slow: bool,
     /// What may be done, each with its weight.
@@ -93,7 +101,7 @@ pub(crate) struct Profile {
 type Maker = fn(Profile, &mut Random) -> Profile;
 
 /// Every kind of world, by name.
-pub(crate) const MAKERS: [(&str, Maker); 9] = [
+pub(crate) const MAKERS: [(&str, Maker); 11] = [
     ("pair", pair),
     ("line", line),
     ("hub", hub),
@@ -103,11 +111,13 @@ pub(crate) const MAKERS: [(&str, Maker); 9] = [
     ("bank", bank),
     ("backups", backups),
     ("copies", copies),
+    ("clones", clones),
+    ("rollbacks", rollbacks),
 ];
 
-/// So many of them are drawn by seeds. The rest is run by name alone: each shows
-/// a promise that is not kept yet.
-const DRAWN: usize = 6;
+/// So many of them are drawn by seeds. The rest is run by name alone, since less
+/// is promised there.
+const DRAWN: usize = 9;
 
 impl Profile {
     /// The kind of world that a seed makes, or the one that was named.
@@ -134,6 +144,7 @@ impl Profile {
             documents: random.within(2..10),
             skew_ms: 20,
             has_accounts: false,
+            hides_copies: false,
             is_slow: random.chance(500),
             acts: &[
                 (60, Act::Write),
@@ -247,7 +258,7 @@ fn clocks(plain: Profile, random: &mut Random) -> Profile {
     }
 }
 
-/// Nodes that go on from a backup.
+/// Nodes whose directory is put back from a backup.
 fn backups(plain: Profile, random: &mut Random) -> Profile {
     Profile {
         nodes: random.within(2..5) as usize,
@@ -266,7 +277,7 @@ fn backups(plain: Profile, random: &mut Random) -> Profile {
     }
 }
 
-/// Directories that are copied, so that two nodes have one key.
+/// Directories that are copied to other machines.
 fn copies(plain: Profile, random: &mut Random) -> Profile {
     Profile {
         nodes: random.within(2..4) as usize,
@@ -281,5 +292,21 @@ fn copies(plain: Profile, random: &mut Random) -> Profile {
             (1, Act::Crash),
         ],
         ..plain
+    }
+}
+
+/// Whole disks that are cloned, so that two nodes have one key.
+fn clones(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        hides_copies: true,
+        ..copies(plain, random)
+    }
+}
+
+/// Whole disks that are put back from a backup.
+fn rollbacks(plain: Profile, random: &mut Random) -> Profile {
+    Profile {
+        hides_copies: true,
+        ..backups(plain, random)
     }
 }
