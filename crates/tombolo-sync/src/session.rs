@@ -233,9 +233,12 @@ impl Session {
     fn step(&mut self, event: Event, desk: &mut Desk<'_>) -> Result<(), CloseReason> {
         match event {
             Event::Frame(frame) => {
-                self.last_heard = desk.now.monotonic;
                 if let Some((channel, bytes)) = self.assembler.take(&frame)? {
                     self.message(channel, &bytes, desk)?;
+                }
+                // Whatever is said before Hello is as good as nothing.
+                if self.hello.is_some() {
+                    self.last_heard = desk.now.monotonic;
                 }
             }
             Event::Tick => self.wake = None,

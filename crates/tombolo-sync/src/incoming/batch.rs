@@ -8,6 +8,7 @@ use tombolo_document::{Actor, DocumentId};
 use tombolo_identity::Filter;
 
 use crate::event::Arriving;
+use crate::interest::Interests;
 use crate::looking::Told;
 use crate::reading::Place;
 use crate::wire::{Flags, Form, Item, Payload, WireError};
@@ -55,9 +56,20 @@ impl Batch {
         }
     }
 
-    pub(super) fn extend(&mut self, items: Vec<Item>, actors: &Arc<Vec<Actor>>, filter: &Filter) {
+    pub(super) fn extend(
+        &mut self,
+        items: Vec<Item>,
+        actors: &Arc<Vec<Actor>>,
+        (ours, filter): (&Interests, &Filter),
+    ) {
         self.items.reserve(items.len());
         for item in items {
+            let is_have = matches!(item.payload, Payload::Told(Form::Have, _));
+            if !is_have && !ours.wants(&item.collection) {
+                // Nobody asked for it.
+                self.items.push(Waiting::nothing(item));
+                continue;
+            }
             if !filter.accepts(&item.collection, &item.id) {
                 if matches!(item.payload, Payload::Put(_)) {
                     self.denied

@@ -38,6 +38,8 @@ pub(crate) struct Incoming {
     /// When to try again, if the store was busy.
     pub(crate) busy_until: Option<std::time::Duration>,
     refused: RefusedDocuments,
+    /// Whether no cursor is to be continued at the next statement of interests.
+    from_the_beginning: bool,
     /// A cursor that may be stored once the peer has what it was behind with.
     withheld: Option<CursorRecord>,
     received_ms: u64,
@@ -75,6 +77,7 @@ impl Incoming {
             applying: None,
             busy_until: None,
             refused: RefusedDocuments::default(),
+            from_the_beginning: false,
             withheld: None,
             received_ms: 0,
         }
@@ -131,7 +134,8 @@ impl Incoming {
         if let Some(record) = &held {
             self.received_ms = self.received_ms.max(record.received_ms);
         }
-        let may_continue = held.as_ref().is_some_and(|held| held.ours == logs.ours);
+        let may_continue = !std::mem::take(&mut self.from_the_beginning)
+            && held.as_ref().is_some_and(|held| held.ours == logs.ours);
         if !may_continue {
             outgoing.compares_from_here();
         }
@@ -200,6 +204,13 @@ impl Incoming {
         }
         let (items, actors) = self.tables.read(&mut part)?;
         let held = bytes + items.len() * ITEM_BYTES;
+        if part.flags.supplement && self.held_bytes + held > BATCH_BYTES_MAX {
+            // Small deltas of large documents that are not here: from the
+            // beginning on they come a few at a time.
+            self.from_the_beginning = true;
+            self.restart(None, desk);
+            return Ok(());
+        }
         self.held_bytes += held;
         if self.held_bytes > HELD_BYTES_MAX {
             return Err(WireError::TooLarge {
@@ -219,14 +230,14 @@ impl Incoming {
                 max: BATCH_BYTES_MAX,
             });
         }
-        let filter = Arc::clone(&self.filter);
+        let (ours, filter) = (Arc::clone(&self.ours), Arc::clone(&self.filter));
         let Some(batch) = self.batch_mut(part.number) else {
             return Ok(());
         };
         if part.flags.supplement {
             batch.fill(items, &actors)?;
         } else {
-            batch.extend(items, &actors, &filter);
+            batch.extend(items, &actors, (&ours, &filter));
         }
         if part.flags.end {
             if !part.flags.supplement {
