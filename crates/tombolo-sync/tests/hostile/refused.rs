@@ -13,7 +13,7 @@ use tombolo_sync::{Notice, digest};
 use super::scene::{END, Scene};
 use super::view::{MemoryView, document, id};
 
-/// The honest side takes cars with an id from `m` on, and no bikes.
+/// The honest side takes cars with an id from `m` on, and asks for no bikes.
 fn guarded() -> Scene {
     let rules = |condition: &str| {
         let conditions = vec![condition.to_owned()];
