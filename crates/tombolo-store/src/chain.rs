@@ -69,8 +69,7 @@ pub(crate) fn check_links(
         };
         let head = HeadRecord::read(value)?;
         if let Some((previous, chain)) = last {
-            let follows =
-                head.previous == previous && head.chain == link(&chain, commit, &head);
+            let follows = head.previous == previous && head.chain == link(&chain, commit, &head);
             if !follows {
                 return Err(StoreError::DamagedLog { commit });
             }

@@ -1,10 +1,20 @@
 //! Taking in what a peer sends.
 
+use std::ops::ControlFlow;
+
 use tombolo_document::{Actor, DocumentId, Merged, VersionVector, merge, merge::MergeError};
 
 use crate::{
-    StoreError, arrival::Origin, layout::DocumentRecord, state::LogId, transaction::Transaction,
+    StoreError,
+    arrival::Origin,
+    engine::{Direction, Keyspace, StoredBytes},
+    layout::{self, DocumentRecord},
+    state::LogId,
+    transaction::{Before, Transaction},
 };
+
+/// Documents looked for in vain before it is asked where those that are here end.
+const MISSED_MIN: u32 = 32;
 
 /// A document or delta from a peer.
 #[derive(Clone, Copy)]
@@ -33,7 +43,57 @@ pub struct Received {
     pub behind: bool,
 }
 
+/// Where a transaction need not look, once it was sent many documents that are not here: they
+/// come in the order of their ids, and after the last one that is here they are all new.
+#[derive(Default)]
+pub(crate) struct Unknown {
+    collection: u32,
+    /// How many were looked for in vain.
+    missed: u32,
+    /// The last key of the collection before this round; the inner `None` if it has none.
+    last: Option<Option<Vec<u8>>>,
+}
+
 impl Transaction<'_> {
+    /// As [`Transaction::look_at`], for a document that a peer sends.
+    fn look_at_arriving(&mut self, collection: u32, id: &[u8]) -> Result<Before, StoreError> {
+        if self.unknown.collection != collection {
+            self.unknown = Unknown {
+                collection,
+                ..Unknown::default()
+            };
+        }
+        if self.unknown.missed == MISSED_MIN {
+            self.unknown.missed += 1;
+            self.unknown.last = Some(self.last_key(collection)?);
+        }
+        if let Some(last) = &self.unknown.last {
+            let key = StoredBytes::from(layout::document_key(collection, id));
+            let is_new = last.as_ref().is_none_or(|last| **last < *key);
+            let batch = self.desk.overlay.batch();
+            if is_new && batch.lookup(Keyspace::Documents, &key).is_none() {
+                return Ok(Before { key, record: None });
+            }
+        }
+        let before = self.look_at(collection, id)?;
+        if before.record.is_none() && self.unknown.missed < MISSED_MIN {
+            self.unknown.missed += 1;
+        }
+        Ok(before)
+    }
+
+    /// The last key of a collection before this round.
+    fn last_key(&self, collection: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        let (range, mut last) = (layout::collection_range(collection), None);
+        let backward = Direction::Backward;
+        let below = self.desk.below;
+        below.scan(Keyspace::Documents, &range, backward, &mut |key, _| {
+            last = Some(key.to_vec());
+            ControlFlow::Break(())
+        })?;
+        Ok(last)
+    }
+
     /// Unites a document or delta from a peer with the local state.
     ///
     /// # Errors
@@ -53,7 +113,10 @@ impl Transaction<'_> {
             self.desk.clock.observe(newest, self.now_ms)?;
         }
         let before = match self.desk.state.catalog.collection(incoming.collection) {
-            Some(collection) => Some(self.look_at(collection.number, incoming.id.as_bytes())?),
+            Some(collection) => {
+                let number = collection.number;
+                Some(self.look_at_arriving(number, incoming.id.as_bytes())?)
+            }
             None => None,
         };
         let found = before.as_ref().and_then(|before| before.record.as_deref());

@@ -18,7 +18,7 @@ use crate::{
     layout::{self, DocumentRecord},
     overlay::Overlay,
     reads::{Reads, serve_queries},
-    receive::Incoming,
+    receive::{Incoming, Unknown},
     sidecar::Sidecar,
     state::{LogId, State},
 };
@@ -41,6 +41,8 @@ pub struct Transaction<'w> {
     renewed_log: bool,
     /// The document that was looked at last: most are written next.
     pub(crate) seen: RefCell<Option<Before>>,
+    /// Where documents from peers need not be looked for.
+    pub(crate) unknown: Unknown,
     /// Set when a write needs a new actor, which a transaction cannot change half-way.
     pub(crate) needs_new_actor: bool,
 }
@@ -63,6 +65,7 @@ impl<'w> Transaction<'w> {
             now_ms,
             renewed_log: false,
             seen: RefCell::default(),
+            unknown: Unknown::default(),
             needs_new_actor: false,
         })
     }

@@ -2,16 +2,13 @@
 //!
 //! Each key appears once, the last word wins: an engine never sees one key twice in a batch.
 
-use std::collections::BTreeMap;
-
+use super::sorted::SortedEntries;
 use super::{EngineError, KEY_BYTES_MAX, KeyRange, Keyspace, StoredBytes, VALUE_BYTES_MAX};
-
-type Entries = BTreeMap<StoredBytes, Option<StoredBytes>>;
 
 /// Puts and removals over the keyspaces, sorted by key.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    keyspaces: [Entries; Keyspace::COUNT],
+    keyspaces: [SortedEntries; Keyspace::COUNT],
     size_bytes: usize,
 }
 
@@ -81,11 +78,8 @@ impl Batch {
         range: &KeyRange,
     ) -> impl DoubleEndedIterator<Item = (&StoredBytes, Option<&StoredBytes>)> {
         let entries = &self.keyspaces[keyspace.index()];
-        // `BTreeMap::range` panics on a range that is turned round, so that one is left out.
-        let selected = (!range.is_empty()).then(|| entries.range::<[u8], _>(range.bounds()));
-        selected
-            .into_iter()
-            .flatten()
+        entries
+            .range(range.bounds())
             .map(|(key, value)| (key, value.as_ref()))
     }
 
@@ -100,12 +94,12 @@ impl Batch {
 
     /// How many keys the batch names.
     pub fn len(&self) -> usize {
-        self.keyspaces.iter().map(BTreeMap::len).sum()
+        self.keyspaces.iter().map(SortedEntries::len).sum()
     }
 
     /// Whether the batch names no key.
     pub fn is_empty(&self) -> bool {
-        self.keyspaces.iter().all(BTreeMap::is_empty)
+        self.len() == 0
     }
 
     /// Bytes of keys and values in the batch.

@@ -14,6 +14,7 @@ mod lock;
 mod memory;
 mod range;
 mod redb;
+mod sorted;
 
 use std::ops::ControlFlow;
 

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use tombolo_document::{Dot, Edit, Schema, SiteId, Stamp, merge};
+use tombolo_query::Source;
 use tombolo_store::{LogId, Sidecar, Snapshot, Store, StoreError, engine::MemoryEngine};
 
 use crate::bench::{World, id, object, read, set, write};
@@ -153,4 +154,41 @@ fn what_stands_beside_the_documents_is_kept_in_the_same_commit() {
         None
     );
     snapshot.verify().unwrap();
+}
+
+/// Beyond some number of documents that are not here, a transaction looks for
+/// further ones only up to the last that is here.
+#[test]
+fn many_documents_that_arrive_at_once_meet_those_that_are_here() {
+    let store = World::default().open(MemoryEngine::new());
+    for number in [50, 150] {
+        write(&store, move |transaction| {
+            set(transaction, "cars", number, r#"{"here":1}"#)
+        })
+        .unwrap();
+    }
+    let document = remote_document(r#"{"there":1}"#, 7);
+    write(&store, move |transaction| {
+        for round in 0..2 {
+            for number in 0..200 {
+                let merged = transaction.merge("cars", &id(number), &document, Some(REMOTE))?;
+                assert_eq!(merged.changed, round == 0, "{number} in round {round}");
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+    let snapshot = store.snapshot();
+    assert_eq!(snapshot.count("cars").unwrap(), 200);
+    let both = Some(r#"{"here":1,"there":1}"#.to_owned());
+    let there = Some(r#"{"there":1}"#.to_owned());
+    assert_eq!(
+        (read(&snapshot, "cars", 50), read(&snapshot, "cars", 150)),
+        (both.clone(), both)
+    );
+    assert_eq!(
+        (read(&snapshot, "cars", 49), read(&snapshot, "cars", 199)),
+        (there.clone(), there)
+    );
+    assert_eq!(snapshot.verify().unwrap().documents, 200);
 }
