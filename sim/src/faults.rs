@@ -86,12 +86,11 @@ impl World {
         self.crash(at)?;
         self.nodes[at].disk = disk;
         self.nodes[at].start_copy(key)?;
-        self.checks.gave_up(&self.nodes)?;
         if self.profile.hides_copies {
             self.checks.hid_copy();
-            self.checks.copies.restored(at, &self.nodes)?;
+            return self.checks.copies.restored(at, &self.nodes);
         }
-        Ok(())
+        self.checks.gave_up(&self.nodes)
     }
 
     /// The key of a copy of what a node has, while there are any.

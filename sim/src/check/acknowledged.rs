@@ -2,7 +2,8 @@
 //! end covers every state that was ever durable on any of them.
 //!
 //! Power cuts take nothing of it. Two things do, on purpose: an eviction gives up
-//! what no other node holds, and so does going on from a backup.
+//! what no other node holds, and so does going on from a backup. Where a clone does
+//! not know what it is, nothing of this is promised.
 
 use crate::holdings::{Union, covers};
 use crate::node::Node;

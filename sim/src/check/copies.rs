@@ -1,6 +1,6 @@
-//! A store that went back in time is noticed: if a peer holds a cursor beyond the
-//! backup from which a node went on, the node has taken a new log id once the two
-//! have met again, and all is well: every other promise holds for it as for any.
+//! A disk that went back in time without knowing it is noticed: if a peer holds a
+//! cursor beyond the backup from which a node went on, the node has taken a new log
+//! id once the two have met again.
 //!
 //! What the node wrote after the backup and nobody else holds is lost with the
 //! disk. A peer that itself went back forgets what it could have told.

@@ -4,8 +4,8 @@
 //!
 //! This holds in a catch-up too, since these few documents come in one batch from
 //! one snapshot, and through relays, since a commit there holds whole transactions
-//! again. It is not promised where documents are refused or sent again alone, so
-//! worlds with accounts have good clocks and no backups.
+//! again. It is not promised where documents are refused or a node goes back in time,
+//! so worlds with accounts have good clocks and no backups.
 
 use tombolo::{Object, Value};
 
