@@ -1,5 +1,10 @@
 //! Databases of one process that exchange documents over loopback TLS.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose world cannot be set up has failed"
+)]
+
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use tombolo::{Database, Object, Observer, Options, SharedKey, Subscription, SyncOptions};

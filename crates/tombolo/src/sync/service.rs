@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tombolo_identity::{PeerPublicKey, Permissions};
 use tombolo_mesh::presence::{Neighbour, PresenceGraph};
-use tombolo_mesh::{Credential, Mesh, MeshConfig, MeshStatus};
+use tombolo_mesh::{Credential, Mesh, MeshConfig, MeshError, MeshStatus};
 use tombolo_sync::Local;
 
 use super::board::SyncStatus;
@@ -115,30 +115,8 @@ impl Database {
         };
         let outside = Arc::new(Outside(Arc::clone(&self.engine)));
         let (stop, stopping) = watch::channel(false);
-        let (started, has_started) = mpsc::sync_channel(1);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .thread_name("tombolo-sync")
-            .enable_all()
-            .build()?;
-        let thread = std::thread::Builder::new()
-            .name("tombolo-sync".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    match Mesh::start(config, credential, outside).await {
-                        Ok(mesh) => {
-                            let mesh = Arc::new(mesh);
-                            // Whoever asked waits for this answer.
-                            let _ = started.try_send(Ok(Arc::clone(&mesh)));
-                            serve(&mesh, common, stopping).await;
-                        }
-                        Err(error) => drop(started.try_send(Err(error))),
-                    }
-                });
-            })?;
-        let mesh = has_started
-            .recv()
-            .map_err(|_| std::io::Error::other("the sync thread ended"))??;
+        let start = Mesh::start(config, credential, outside);
+        let (mesh, thread) = begin(start, common, stopping)?;
         *shell = Some(Running {
             mesh,
             stop,
@@ -217,6 +195,37 @@ impl Database {
             skew_limit_ms: u64::try_from(skew).unwrap_or(u64::MAX),
         })
     }
+}
+
+/// Starts the thread of the service; gives the mesh once it listens.
+fn begin(
+    start: impl Future<Output = Result<Mesh, MeshError>> + Send + 'static,
+    common: Common,
+    stopping: watch::Receiver<bool>,
+) -> Result<(Arc<Mesh>, JoinHandle<()>), SyncError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("tombolo-sync")
+        .enable_all()
+        .build()?;
+    let (started, has_started) = mpsc::sync_channel(1);
+    let serve_links = async move {
+        match start.await {
+            Ok(mesh) => {
+                let mesh = Arc::new(mesh);
+                // Whoever asked waits for this answer.
+                let _ = started.try_send(Ok(Arc::clone(&mesh)));
+                serve(&mesh, common, stopping).await;
+            }
+            Err(error) => drop(started.try_send(Err(error))),
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("tombolo-sync".to_owned())
+        .spawn(move || runtime.block_on(serve_links))?;
+    let answer = has_started.recv();
+    let mesh = answer.map_err(|_| std::io::Error::other("the sync thread ended"))??;
+    Ok((mesh, thread))
 }
 
 /// Gives each link a session until sync is stopped.
