@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::actor::Dot;
 use crate::schema::Kind;
+use crate::stamp::Stamp;
 use crate::tree::{CommitIndex, Counter, Dots, Leaf, MapNode, Node, Removal, Tree};
 
 /// Brings a state to its normal form.
@@ -143,14 +144,18 @@ impl Scope<'_> {
             return None;
         }
         let outer = |dot: &Dot| self.active.iter().any(|outer| outer.vector.covers(dot));
-        let vector = own.vector.without(outer);
+        let mut vector = own.vector.without(outer);
+        // Nobody had seen more than its own commit, unless two devices wrote as
+        // one and an outer removal claims the newer commit alone.
+        let newest = dots.first().map(|dot| self.commits[*dot as usize].stamp);
+        vector.cut_above(newest.unwrap_or(Stamp::ZERO));
         if dots == own.dots && vector == own.vector {
             return Some(own);
         }
         Some(Arc::new(Removal { dots, vector }))
     }
 
-    fn stamp_of(&self, removal: &Removal) -> Option<crate::stamp::Stamp> {
+    fn stamp_of(&self, removal: &Removal) -> Option<Stamp> {
         removal
             .dots
             .first()

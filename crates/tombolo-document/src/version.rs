@@ -92,6 +92,13 @@ impl VersionVector {
         }
     }
 
+    /// Claims no stamp above this one.
+    pub(crate) fn cut_above(&mut self, limit: Stamp) {
+        for (_, stamp) in &mut self.entries {
+            *stamp = (*stamp).min(limit);
+        }
+    }
+
     /// Covers what either covers.
     pub fn join(&mut self, other: &Self) {
         for &(actor, stamp) in &other.entries {
