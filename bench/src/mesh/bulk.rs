@@ -7,7 +7,6 @@ use std::path::Path;
 
 use tombolo::engine::{
     Batch, Direction, Engine, EngineError, FjallEngine, FjallSettings, KeyRange, Keyspace,
-    StoredBytes,
 };
 
 use crate::error::BenchError;
@@ -16,9 +15,12 @@ use crate::machine::{self, Stopwatch};
 /// Bytes of a commit's number at the front of a key of the change log; a key of no more is its head.
 const COMMIT_BYTES: usize = 8;
 
+/// A key and its value.
+type Row = (Keyspace, Vec<u8>, Vec<u8>);
+
 /// What a node holds, by the commits that brought it.
 pub(crate) struct Rows {
-    batches: Vec<Batch>,
+    batches: Vec<Vec<Row>>,
     pub(crate) documents: u64,
 }
 
@@ -38,7 +40,7 @@ impl Rows {
         let range = KeyRange::all();
         let forward = Direction::Forward;
         let read = snapshot.scan(Keyspace::Documents, &range, forward, &mut |key, value| {
-            documents.insert(key.to_vec(), StoredBytes::from(value));
+            documents.insert(key.to_vec(), value.to_vec());
             ControlFlow::Continue(())
         });
         read.map_err(failed)?;
@@ -47,39 +49,29 @@ impl Rows {
             documents: 0,
         };
         let mut commit = Vec::new();
-        let mut outcome = Ok(());
         let read = snapshot.scan(Keyspace::Changes, &range, forward, &mut |key, value| {
             if rows.batches.is_empty() || commit != key[..COMMIT_BYTES] {
                 commit = key[..COMMIT_BYTES].to_vec();
-                rows.batches.push(Batch::new());
+                rows.batches.push(Vec::new());
             }
-            outcome = rows.add(key, value, &mut documents);
-            match outcome {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
+            rows.add(key, value, &mut documents);
+            ControlFlow::Continue(())
         });
-        read.and(outcome).map_err(failed)?;
+        read.map_err(failed)?;
         Ok(rows)
     }
 
     /// Puts an entry of the change log, and the document that it names, into the newest batch.
-    fn add(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        documents: &mut BTreeMap<Vec<u8>, StoredBytes>,
-    ) -> Result<(), EngineError> {
+    fn add(&mut self, key: &[u8], value: &[u8], documents: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
         let Some(batch) = self.batches.last_mut() else {
-            return Ok(());
+            return;
         };
-        batch.put(Keyspace::Changes, key, value)?;
+        batch.push((Keyspace::Changes, key.to_vec(), value.to_vec()));
         let document = &key[COMMIT_BYTES..];
         if let Some(record) = documents.remove(document) {
             self.documents += 1;
-            batch.put(Keyspace::Documents, document, record)?;
+            batch.push((Keyspace::Documents, document.to_vec(), record));
         }
-        Ok(())
     }
 
     /// How many documents a batch holds on average.
@@ -87,13 +79,18 @@ impl Rows {
         self.documents as f64 / self.batches.len().max(1) as f64
     }
 
-    /// Loads an empty engine with the settings of a node.
+    /// Loads an empty engine with the settings of a node, through the door that the node uses too.
     pub(crate) fn load(&self, directory: &Path) -> Result<Load, BenchError> {
         let engine = open(directory)?;
         let process = std::process::id();
         let (watch, cpu_us) = (Stopwatch::start(), machine::own_cpu_us(process));
-        for batch in &self.batches {
-            engine.write(batch).map_err(failed)?;
+        for rows in &self.batches {
+            let mut batch = Batch::new();
+            for (keyspace, key, value) in rows {
+                let put = batch.put(*keyspace, key.as_slice(), value.as_slice());
+                put.map_err(failed)?;
+            }
+            engine.write(&batch).map_err(failed)?;
             engine.flush().map_err(failed)?;
         }
         Ok(Load {

@@ -200,7 +200,11 @@ fn render(machine: &str, changes: u64, results: &[Vec<Samples>; 4]) -> String {
             text,
             "| {name} | {} | {} | {} | {} | {} |",
             Summary::of(&each(&median)).show(0),
-            Summary::of(&each(&|samples| f64::from(percentile(&samples.commit, 0.99)))).show(0),
+            Summary::of(&each(&|samples| f64::from(percentile(
+                &samples.commit,
+                0.99
+            ))))
+            .show(0),
             Summary::of_ratio(&each(&median), &bare).show(2),
             Summary::of(&each(&|samples| f64::from(percentile(&samples.call, 0.5)))).show(0),
             Summary::of(&each(&|samples| samples.wire_bytes)).show(0),

@@ -64,8 +64,8 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), BenchError> {
 
 impl Node {
     fn open(directory: &str, key: &str) -> Result<Self, BenchError> {
-        let database =
-            Database::open(Options::directory(DATABASE, directory)).map_err(|error| wrong(&error))?;
+        let database = Database::open(Options::directory(DATABASE, directory))
+            .map_err(|error| wrong(&error))?;
         let durable_us = Arc::new(AtomicU64::new(0));
         let note = Arc::clone(&durable_us);
         let listener = database
@@ -109,7 +109,9 @@ impl Node {
 
     fn subscription(&self, collection: &str) -> Result<Subscription, BenchError> {
         let statement = format!("SELECT * FROM {collection}");
-        let made = self.database.register_subscription(&statement, Object::new());
+        let made = self
+            .database
+            .register_subscription(&statement, Object::new());
         made.map_err(|error| wrong(&error))
     }
 

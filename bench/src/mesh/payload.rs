@@ -86,9 +86,7 @@ fn order(number: u64) -> String {
 
 /// Characters that no compressor can foresee, and that every run has alike.
 fn random(number: u64) -> impl Iterator<Item = char> {
-    let mut state = number
-        .wrapping_add(1)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut state = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (0..RANDOM_CHARACTERS).map(move |_| {
         state ^= state << 13;
         state ^= state >> 7;
@@ -103,7 +101,9 @@ mod tests {
 
     #[test]
     fn documents_have_the_size_that_the_peers_were_measured_with() {
-        let bytes: usize = (0..1000).map(|n| Payload::Regular.json(n * 100).len()).sum();
+        let bytes: usize = (0..1000)
+            .map(|n| Payload::Regular.json(n * 100).len())
+            .sum();
         assert!((400..440).contains(&(bytes / 1000)), "{}", bytes / 1000);
     }
 

@@ -73,7 +73,9 @@ fn round(plan: &Plan, number: usize, source: &Path, key: &str) -> Result<Round, 
     let (theirs, ours) = (sender.ask(&digest)?, receiver.ask(&digest)?);
     let held = format!("{} ", plan.documents);
     if theirs != ours || !ours.starts_with(&held) {
-        return Err(failed(&format!("the sender holds {theirs}, the receiver {ours}")));
+        return Err(failed(&format!(
+            "the sender holds {theirs}, the receiver {ours}"
+        )));
     }
     receiver.end()?;
     sender.end()?;
@@ -124,24 +126,6 @@ fn failed(error: &dyn std::fmt::Display) -> BenchError {
 }
 
 fn render(plan: &Plan, machine: &str, json_bytes: u64, rounds: &[Round]) -> String {
-    let documents = plan.documents as f64;
-    let each = |value: &dyn Fn(&Round) -> f64| rounds.iter().map(value).collect::<Vec<_>>();
-    let ours = each(&|round| documents / round.seconds);
-    let engine = each(&|round| documents / round.engine.seconds);
-    let micros = |seconds: f64| seconds * 1e6 / documents;
-    let lines = [
-        ("documents/s, commit of the subscription to COUNT(*) on B", Summary::of(&ours).show(0)),
-        ("documents/s, the engine's own bulk load of the same rows", Summary::of(&engine).show(0)),
-        ("of the engine's rate", Summary::of_ratio(&ours, &engine).show(2)),
-        ("seconds", Summary::of(&each(&|round| round.seconds)).show(2)),
-        ("documents in a batch and flush", Summary::of(&each(&|round| round.documents_per_batch)).show(0)),
-        ("processor us a document, A", Summary::of(&each(&|round| micros(round.sender.cpu_seconds))).show(1)),
-        ("processor us a document, B", Summary::of(&each(&|round| micros(round.receiver.cpu_seconds))).show(1)),
-        ("processor us a document, engine", Summary::of(&each(&|round| micros(round.engine.cpu_seconds))).show(1)),
-        ("memory growth of A, MiB", Summary::of(&each(&|round| round.sender.memory_mib)).show(0)),
-        ("memory growth of B, MiB", Summary::of(&each(&|round| round.receiver.memory_mib)).show(0)),
-        ("bytes on the wire of the JSON", Summary::of(&each(&|round| round.wire_bytes as f64 / json_bytes as f64)).show(3)),
-    ];
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -158,12 +142,74 @@ fn render(plan: &Plan, machine: &str, json_bytes: u64, rounds: &[Round]) -> Stri
         "{} documents, payload {}, {:.0} bytes of JSON each; {} rounds; {wire}; median (min-max)\n",
         plan.documents,
         plan.payload.name(),
-        json_bytes as f64 / documents,
+        json_bytes as f64 / plan.documents as f64,
         rounds.len()
     );
     let _ = writeln!(text, "| measure | value |\n|---|---|");
-    for (name, value) in lines {
-        let _ = writeln!(text, "| {name} | {value} |");
+    for (name, summary, digits) in measures(plan.documents as f64, json_bytes as f64, rounds) {
+        let _ = writeln!(text, "| {name} | {} |", summary.show(digits));
     }
     text
+}
+
+/// Each measure with its name and its digits behind the point.
+fn measures(
+    documents: f64,
+    json_bytes: f64,
+    rounds: &[Round],
+) -> Vec<(&'static str, Summary, usize)> {
+    let each = |value: &dyn Fn(&Round) -> f64| rounds.iter().map(value).collect::<Vec<_>>();
+    let of = |value: &dyn Fn(&Round) -> f64| Summary::of(&each(value));
+    let ours = each(&|round| documents / round.seconds);
+    let engine = each(&|round| documents / round.engine.seconds);
+    let micros = |seconds: f64| seconds * 1e6 / documents;
+    vec![
+        (
+            "documents/s, from the subscription to COUNT(*) = N on B",
+            Summary::of(&ours),
+            0,
+        ),
+        (
+            "documents/s, the engine's own bulk load of the same rows",
+            Summary::of(&engine),
+            0,
+        ),
+        ("of the engine's rate", Summary::of_ratio(&ours, &engine), 2),
+        ("seconds", of(&|round| round.seconds), 2),
+        (
+            "documents in a batch and flush",
+            of(&|round| round.documents_per_batch),
+            0,
+        ),
+        (
+            "processor us a document, A",
+            of(&|round| micros(round.sender.cpu_seconds)),
+            1,
+        ),
+        (
+            "processor us a document, B",
+            of(&|round| micros(round.receiver.cpu_seconds)),
+            1,
+        ),
+        (
+            "processor us a document, engine",
+            of(&|round| micros(round.engine.cpu_seconds)),
+            1,
+        ),
+        (
+            "memory growth of A, MiB",
+            of(&|round| round.sender.memory_mib),
+            0,
+        ),
+        (
+            "memory growth of B, MiB",
+            of(&|round| round.receiver.memory_mib),
+            0,
+        ),
+        (
+            "bytes on the wire of the JSON",
+            of(&|round| round.wire_bytes as f64 / json_bytes),
+            3,
+        ),
+    ]
 }
