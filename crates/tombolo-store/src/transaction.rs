@@ -41,7 +41,6 @@ pub struct Transaction<'w> {
     renewed_log: bool,
     /// The document that was looked at last: most are written next.
     pub(crate) seen: RefCell<Option<Before>>,
-    /// Where documents from peers need not be looked for.
     pub(crate) unknown: Unknown,
     /// Set when a write needs a new actor, which a transaction cannot change half-way.
     pub(crate) needs_new_actor: bool,
@@ -80,8 +79,7 @@ impl<'w> Transaction<'w> {
         self.now_ms
     }
 
-    /// Unites a document or delta from a peer with the local state. `log` is the remote log that
-    /// it came from, so that it is not sent back there.
+    /// As [`Transaction::receive`], for bytes that name their actors themselves.
     ///
     /// # Errors
     /// [`StoreError::Merge`] if the bytes are refused, [`StoreError::Clock`] if they hold a stamp
