@@ -4,8 +4,13 @@ use std::ops::ControlFlow;
 
 use tombolo_document::DocumentId;
 use tombolo_store::engine::KeyRange;
-use tombolo_store::{Sidecar, Snapshot, StoreError};
+use tombolo_store::{HEADS_KEPT, Sidecar, Snapshot, StoreError};
 use tombolo_sync::view::{Changed, LogId, Position, Since, Stored, View, ViewError, VisitStored};
+
+/// The running hash at a number that no commit has, where all commits are still
+/// known: it is that of no cursor, so that one which names it was given out by a
+/// log that is gone.
+const NEVER_MADE: [u8; 16] = [0; 16];
 
 /// A snapshot as sessions see it.
 #[derive(Clone)]
@@ -28,7 +33,12 @@ impl View for StoreView {
     }
 
     fn chain_at(&self, commit: u64) -> Result<Option<[u8; 16]>, ViewError> {
-        self.0.chain_at(commit).map_err(failed)
+        let found = self.0.chain_at(commit).map_err(failed)?;
+        let is_kept = commit.saturating_add(HEADS_KEPT) > self.0.last_commit();
+        Ok(match found {
+            None if is_kept && commit > 0 => Some(NEVER_MADE),
+            found => found,
+        })
     }
 
     fn stored(
