@@ -181,7 +181,7 @@ async fn both_operators_learn_why_two_meshes_do_not_meet() {
     .await;
     let reason = status.servers[0].last_failure.as_ref().unwrap();
     assert!(
-        reason.contains("another key than this node's shared key"),
+        reason.contains("signed by another key than those this node trusts"),
         "{reason}"
     );
     let told = |status: &MeshStatus| status.last_inbound_failure.is_some();
