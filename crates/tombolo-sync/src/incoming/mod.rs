@@ -402,9 +402,12 @@ impl Incoming {
                 places: wanted.places,
             });
         }
-        if !batch.flags.again {
-            outgoing.send_again(wanted.differing, desk);
-        }
+        let is_again = batch.flags.again;
+        let mut differing = wanted.differing;
+        // What was refused was never held against what is here, so the answer to
+        // a Fetch is.
+        differing.retain(|place| !is_again || self.refused.is_known(place));
+        outgoing.send_again(differing, desk);
         Ok(())
     }
 
@@ -441,6 +444,7 @@ impl Incoming {
         outgoing: &mut Outgoing,
         desk: &mut Desk<'_>,
     ) {
+        let refused_before = self.refused.known();
         self.note_refused(&applying, outcomes, desk);
         if applying.generation != self.generation {
             return;
@@ -465,7 +469,9 @@ impl Incoming {
                         let (collection, id) = place();
                         refused.push((collection, id, why.reason));
                     }
-                    Outcome::Merged { behind: true, .. } if !batch.flags.again => {
+                    Outcome::Merged { behind: true, .. }
+                        if !batch.flags.again || refused_before.contains_key(&place()) =>
+                    {
                         behind.push(place());
                     }
                     Outcome::Merged { .. } => {}

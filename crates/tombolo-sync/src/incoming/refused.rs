@@ -33,6 +33,10 @@ impl RefusedDocuments {
         Arc::clone(&self.known)
     }
 
+    pub(super) fn is_known(&self, place: &Place) -> bool {
+        self.known.contains_key(place)
+    }
+
     /// Whether more was refused than is remembered: then no cursor may be
     /// stored, so that the next interests begin at the beginning.
     pub(super) const fn has_forgotten(&self) -> bool {
