@@ -406,7 +406,7 @@ impl Incoming {
         let mut differing = wanted.differing;
         // What was refused was never held against what is here, so the answer to
         // a Fetch is.
-        differing.retain(|place| !is_again || self.refused.is_known(place));
+        differing.retain(|place| !is_again || self.refused.was_fetched(place));
         outgoing.send_again(differing, desk);
         Ok(())
     }
@@ -444,7 +444,6 @@ impl Incoming {
         outgoing: &mut Outgoing,
         desk: &mut Desk<'_>,
     ) {
-        let refused_before = self.refused.known();
         self.note_refused(&applying, outcomes, desk);
         if applying.generation != self.generation {
             return;
@@ -470,7 +469,7 @@ impl Incoming {
                         refused.push((collection, id, why.reason));
                     }
                     Outcome::Merged { behind: true, .. }
-                        if !batch.flags.again || refused_before.contains_key(&place()) =>
+                        if !batch.flags.again || self.refused.was_fetched(&place()) =>
                     {
                         behind.push(place());
                     }

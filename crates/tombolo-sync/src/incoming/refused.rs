@@ -17,6 +17,8 @@ pub(super) struct RefusedDocuments {
     known: Arc<RefusedMap>,
     /// Those that the peer was asked for again and has not sent.
     asked: BTreeSet<Place>,
+    /// Those of them of which nothing has come yet.
+    unanswered: BTreeSet<Place>,
     has_forgotten: bool,
 }
 
@@ -33,8 +35,10 @@ impl RefusedDocuments {
         Arc::clone(&self.known)
     }
 
-    pub(super) fn is_known(&self, place: &Place) -> bool {
-        self.known.contains_key(place)
+    /// Whether this is the first answer to a Fetch of that document: only the
+    /// first is answered, or two sides would answer each other for ever.
+    pub(super) fn was_fetched(&mut self, place: &Place) -> bool {
+        self.unanswered.remove(place)
     }
 
     /// Whether more was refused than is remembered: then no cursor may be
@@ -54,6 +58,7 @@ impl RefusedDocuments {
         let fresh = fresh.filter(|place| !self.asked.contains(*place));
         let places: Vec<Place> = fresh.take(FETCH_MAX).cloned().collect();
         self.asked.extend(places.iter().cloned());
+        self.unanswered.extend(places.iter().cloned());
         places
     }
 
