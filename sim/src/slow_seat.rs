@@ -3,15 +3,13 @@
 //! which it is done and the one at which the session hears of it, anything may
 //! happen. Reads and writes overtake one another; each kind keeps its order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tombolo::replication::{Host, Outward, StoreView};
+use tombolo::replication::{Host, Outward, Views};
 use tombolo_identity::VerifiedPeer;
 use tombolo_store::StoreError;
-use tombolo_sync::{
-    Action, Applied, Apply, Event, Interests, Local, Now, Outcome, Session, WhichView,
-};
+use tombolo_sync::{Action, Applied, Apply, Event, Interests, Local, Now, Outcome, Session};
 
 use crate::canary::Canary;
 use crate::seat::Response;
@@ -20,7 +18,7 @@ use crate::seat::Response;
 pub(crate) struct SlowSeat {
     host: Host,
     session: Session,
-    views: BTreeMap<u64, StoreView>,
+    views: Views,
     /// Work on the store: reading in one lane, writing in the other.
     lanes: [VecDeque<Work>; 2],
     canary: Canary,
@@ -52,7 +50,7 @@ impl SlowSeat {
         let mut seat = Self {
             host,
             session,
-            views: BTreeMap::new(),
+            views: Views::default(),
             lanes: Default::default(),
             canary,
             applied: 0,
@@ -68,7 +66,7 @@ impl SlowSeat {
     }
 
     pub(crate) fn views_kept(&self) -> usize {
-        self.views.len()
+        self.views.kept()
     }
 
     pub(crate) fn end(mut self) -> Result<(), StoreError> {
@@ -104,14 +102,14 @@ impl SlowSeat {
     fn execute(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Read(reading, which) => {
-                let view = self.view(which);
+                let view = self.views.pick(&self.host, which);
                 Some(Event::Read(reading.run(&view)))
             }
             Action::Look(looking) => Some(Event::Looked(looking.run(&self.host.view()))),
             Action::Recall(recalling) => Some(Event::Recalled(recalling.run(&self.host.view()))),
             Action::Apply(apply) => Some(Event::Applied(self.apply(apply))),
             Action::Release(view) => {
-                self.views.remove(&view);
+                self.views.release(view);
                 None
             }
             _ => None,
@@ -194,20 +192,5 @@ impl SlowSeat {
             response.works += 1;
         }
         Ok(response)
-    }
-
-    fn view(&mut self, which: WhichView) -> StoreView {
-        match which {
-            WhichView::Newest => self.host.view(),
-            WhichView::Keep(number) => {
-                let view = self.host.view();
-                self.views.insert(number, view.clone());
-                view
-            }
-            WhichView::Kept(number) => {
-                let kept = self.views.get(&number).cloned();
-                kept.unwrap_or_else(|| self.host.view())
-            }
-        }
     }
 }

@@ -8,7 +8,9 @@ mod applying;
 mod host;
 mod seat;
 mod view;
+mod views;
 
 pub use host::Host;
 pub use seat::{Outward, Seat};
 pub use view::StoreView;
+pub use views::Views;

@@ -1,7 +1,7 @@
 //! A session that is driven by hand: all work on the store is done at once, and
 //! only what concerns the link comes out. Nothing runs by itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +9,10 @@ use bytes::Bytes;
 use tombolo_identity::VerifiedPeer;
 use tombolo_store::StoreError;
 use tombolo_sync::wire::{Channel, Hello};
-use tombolo_sync::{
-    Action, CloseReason, Event, Interests, Local, Notice, Now, Session, Status, WhichView,
-};
+use tombolo_sync::{Action, CloseReason, Event, Interests, Local, Notice, Now, Session, Status};
 
 use super::host::Host;
-use super::view::StoreView;
+use super::views::Views;
 
 /// What a session wants of the world outside of its store.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ pub enum Outward {
 pub struct Seat {
     host: Host,
     session: Session,
-    views: BTreeMap<u64, StoreView>,
+    views: Views,
 }
 
 impl Seat {
@@ -56,7 +54,7 @@ impl Seat {
         let mut seat = Self {
             host,
             session,
-            views: BTreeMap::new(),
+            views: Views::default(),
         };
         let outward = seat.perform(actions, now)?;
         Ok((seat, outward))
@@ -89,7 +87,7 @@ impl Seat {
     /// How many views the session keeps: none when nothing is under way.
     #[must_use]
     pub fn views_kept(&self) -> usize {
-        self.views.len()
+        self.views.kept()
     }
 
     /// The link is gone: remembers what is to be remembered.
@@ -129,7 +127,7 @@ impl Seat {
                     continue;
                 }
                 Action::Release(view) => {
-                    self.views.remove(&view);
+                    self.views.release(view);
                     continue;
                 }
                 Action::Remember(records) => {
@@ -141,7 +139,7 @@ impl Seat {
                     Event::Committed(self.host.standing())
                 }
                 Action::Read(reading, which) => {
-                    let view = self.view(which);
+                    let view = self.views.pick(&self.host, which);
                     Event::Read(reading.run(&view))
                 }
                 Action::Look(looking) => Event::Looked(looking.run(&self.host.view())),
@@ -159,21 +157,5 @@ impl Seat {
             queue.extend(more);
         }
         Ok(outward)
-    }
-
-    fn view(&mut self, which: WhichView) -> StoreView {
-        match which {
-            WhichView::Newest => self.host.view(),
-            WhichView::Keep(number) => {
-                let view = self.host.view();
-                self.views.insert(number, view.clone());
-                view
-            }
-            // A session asks for views only while it keeps them.
-            WhichView::Kept(number) => {
-                let kept = self.views.get(&number).cloned();
-                kept.unwrap_or_else(|| self.host.view())
-            }
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! Drives one session over one link: what happens goes in, what it asks is done.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,11 @@ use tombolo_identity::{PeerPublicKey, VerifiedPeer};
 use tombolo_mesh::{EstablishedLink, LinkError};
 use tombolo_query::Parameters;
 use tombolo_sync::wire::Channel;
-use tombolo_sync::{Action, CloseReason, Event, Interests, Local, Notice, Now, Session, WhichView};
+use tombolo_sync::{Action, CloseReason, Event, Interests, Local, Notice, Now, Session};
 
 use super::board::Board;
 use super::courier::{OUTBOX_FRAMES_MAX, carry};
-use crate::replication::{Host, StoreView};
+use crate::replication::{Host, Views};
 
 /// Answers of the store that may wait for a session, which asks for one apply
 /// at a time.
@@ -120,7 +119,7 @@ struct Driver {
     key: PeerPublicKey,
     number: u64,
     session: Session,
-    views: BTreeMap<u64, StoreView>,
+    views: Views,
     outbox: Option<mpsc::Sender<(Channel, Bytes)>>,
     answers: mpsc::Receiver<Event>,
     answer: mpsc::Sender<Event>,
@@ -152,7 +151,7 @@ impl Driver {
             key,
             number,
             session,
-            views: BTreeMap::new(),
+            views: Views::default(),
             outbox: Some(outbox),
             answers,
             answer,
@@ -193,7 +192,7 @@ impl Driver {
         match action {
             Action::Send(channel, frame) => self.send(channel, frame),
             Action::Read(reading, which) => {
-                let view = self.view(which);
+                let view = self.views.pick(&self.host, which);
                 let is_short = reading.is_short(self.host.standing().commit);
                 return Some(Event::Read(aside(is_short, || reading.run(&view))));
             }
@@ -204,7 +203,7 @@ impl Driver {
             Action::Recall(recalling) => {
                 return Some(Event::Recalled(recalling.run(&self.host.view())));
             }
-            Action::Release(view) => drop(self.views.remove(&view)),
+            Action::Release(view) => self.views.release(view),
             Action::Apply(apply) => {
                 let answer = self.answer.clone();
                 // There is room for each answer, since one is asked for at a time.
@@ -247,21 +246,6 @@ impl Driver {
         };
         if let Err(error) = self.host.queue_records(records, told) {
             tracing::warn!(target: "tombolo::sync", peer = %self.key, %error, "what a session should remember was not written; it will be exchanged again");
-        }
-    }
-
-    fn view(&mut self, which: WhichView) -> StoreView {
-        match which {
-            WhichView::Newest => self.host.view(),
-            WhichView::Keep(number) => {
-                let view = self.host.view();
-                self.views.insert(number, view.clone());
-                view
-            }
-            WhichView::Kept(number) => {
-                let kept = self.views.get(&number).cloned();
-                kept.unwrap_or_else(|| self.host.view())
-            }
         }
     }
 
