@@ -84,6 +84,7 @@ mod identity;
 mod key;
 mod leaf;
 mod legacy;
+mod login;
 mod packed;
 mod quoted;
 mod reader;
@@ -115,6 +116,11 @@ pub use identity::{
 pub use key::{AuthorityKey, KeyError, PeerPublicKey};
 pub use leaf::{IssueError, IssuedLeaf, LEAF_BACKDATE_MS, LEAF_VALID_MS};
 pub use legacy::LegacyError;
+pub use login::{
+    CA_PATH, CHALLENGE_PATH, ISSUED_TOKEN_BYTES_MAX, JWKS_PATH, LOGIN_PATH, LOGIN_REPLY_BYTES_MAX,
+    LOGIN_REQUEST_BYTES_MAX, LoginMessageError, LoginRefusal, LoginReply, LoginRequest,
+    REVOCATIONS_PATH, parse_challenge, render_challenge,
+};
 pub use quoted::Quoted;
 pub use refresh::{refresh_ms, retry_pause_ms};
 pub use revocation::{
