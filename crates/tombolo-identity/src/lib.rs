@@ -85,6 +85,7 @@ mod key;
 mod leaf;
 mod legacy;
 mod login;
+mod own;
 mod packed;
 mod quoted;
 mod reader;
@@ -121,7 +122,8 @@ pub use login::{
     LOGIN_REQUEST_BYTES_MAX, LoginMessageError, LoginRefusal, LoginReply, LoginRequest,
     REVOCATIONS_PATH, parse_challenge, render_challenge,
 };
-pub use quoted::Quoted;
+pub use own::OwnLeaf;
+pub use quoted::{Quoted, Span};
 pub use refresh::{refresh_ms, retry_pause_ms};
 pub use revocation::{
     AdoptError, Adoption, IdentityFilter, REVOCATION_FILTERS_MAX, REVOCATIONS_BYTES_MAX,

@@ -10,7 +10,9 @@ const QUOTED_CHARS_MAX: usize = 80;
 pub struct Quoted(String);
 
 impl Quoted {
-    pub(crate) fn new(text: &str) -> Self {
+    /// Escapes and cuts it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         let mut quoted: String = text
             .chars()
             .take(QUOTED_CHARS_MAX)
@@ -36,7 +38,8 @@ impl fmt::Display for Quoted {
 }
 
 /// Milliseconds for people, rounded down.
-pub(crate) struct Span(pub(crate) u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub u64);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

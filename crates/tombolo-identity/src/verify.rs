@@ -169,27 +169,41 @@ pub fn verify_leaf(
     intermediates: &[impl AsRef<[u8]>],
     now_ms: u64,
 ) -> Result<VerifiedPeer, VerifyError> {
-    check_size(end_entity, intermediates.len())?;
+    let (peer, _) = examine(trust, end_entity, intermediates.len(), Some(now_ms))?;
+    Ok(peer)
+}
+
+/// The same, with the time of the leaf. Only a node's own leaf is read without
+/// `now_ms`: what it says is needed before and after its time as well.
+pub(crate) fn examine(
+    trust: &Trust,
+    end_entity: &[u8],
+    others: usize,
+    now_ms: Option<u64>,
+) -> Result<(VerifiedPeer, Times), VerifyError> {
+    check_size(end_entity, others)?;
     let leaf = parse(end_entity)?;
     let issuer = check_signature(trust, &leaf)?;
     check_encoding(end_entity, &leaf)?;
     let found = check_extensions(leaf.extensions())?;
     let peer_key = key(&leaf)?;
     check_database(trust, &found.names)?;
-    let times = check_time(&leaf, now_ms)?;
+    let times = times_of(&leaf);
+    now_ms.map_or(Ok(()), |now_ms| times.check(now_ms))?;
     let (identity, issued_ms) = match issuer {
         Issuer::SharedKey => (None, check_no_identity(&found, &times)?),
         Issuer::Authority => read_identity(&found, &times)?,
     };
     let permissions = identity.as_ref().map(Identity::permissions);
-    Ok(VerifiedPeer {
+    let peer = VerifiedPeer {
         peer_key,
         database_id: trust.database_id().to_owned(),
         permissions: permissions.cloned().unwrap_or(Permissions::everything()),
         identity,
         issued_ms,
         expires_ms: times.end_ms,
-    })
+    };
+    Ok((peer, times))
 }
 
 fn check_size(end_entity: &[u8], certificates: usize) -> Result<(), VerifyError> {
@@ -319,24 +333,32 @@ fn check_database(trust: &Trust, names: &[&GeneralName<'_>]) -> Result<(), Verif
 }
 
 /// A leaf's time in unix milliseconds.
-struct Times {
-    begin_ms: u64,
-    end_ms: u64,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) begin_ms: u64,
+    pub(crate) end_ms: u64,
 }
 
-fn check_time(leaf: &X509Certificate<'_>, now_ms: u64) -> Result<Times, VerifyError> {
+impl Times {
+    pub(crate) const fn check(self, now_ms: u64) -> Result<(), VerifyError> {
+        if now_ms < self.begin_ms {
+            let wait_ms = self.begin_ms - now_ms;
+            return Err(VerifyError::NotYetValid { wait_ms });
+        }
+        if now_ms >= self.end_ms {
+            let ago_ms = now_ms - self.end_ms;
+            return Err(VerifyError::Expired { ago_ms });
+        }
+        Ok(())
+    }
+}
+
+fn times_of(leaf: &X509Certificate<'_>) -> Times {
     let validity = leaf.validity();
-    let begin_ms = unix_ms(validity.not_before.timestamp());
-    let end_ms = unix_ms(validity.not_after.timestamp());
-    if now_ms < begin_ms {
-        let wait_ms = begin_ms - now_ms;
-        return Err(VerifyError::NotYetValid { wait_ms });
+    Times {
+        begin_ms: unix_ms(validity.not_before.timestamp()),
+        end_ms: unix_ms(validity.not_after.timestamp()),
     }
-    if now_ms >= end_ms {
-        let ago_ms = now_ms - end_ms;
-        return Err(VerifyError::Expired { ago_ms });
-    }
-    Ok(Times { begin_ms, end_ms })
 }
 
 /// A shared key grants everything, so a leaf of its that says otherwise is

@@ -49,6 +49,7 @@ pub(crate) async fn run(hub: Arc<Hub>, index: usize, server: String, interval: D
 /// Returns when there is no point in going on.
 async fn keep_linked(hub: &Arc<Hub>, index: usize, server: &str, interval: Duration) {
     let mut backoff = Backoff::new(interval);
+    let mut renewals = hub.handshaker.credential.renewals();
     loop {
         hub.board.dialling(index);
         let reached = match dial(hub, server).await {
@@ -71,7 +72,11 @@ async fn keep_linked(hub: &Arc<Hub>, index: usize, server: &str, interval: Durat
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let until_ms = hub.unix_ms().saturating_add(wait_ms);
         hub.board.state(index, DialState::Waiting { until_ms });
-        let _ = timeout(wait, std::future::pending::<()>()).await;
+        // With a new certificate there may be a link at once. An error cannot
+        // come, since the credential is the hub's.
+        if let Ok(Ok(())) = timeout(wait, renewals.changed()).await {
+            backoff.reset();
+        }
     }
 }
 
@@ -100,20 +105,18 @@ fn explain(hub: &Hub, index: usize, server: &str, failure: Failure) -> Next {
 }
 
 async fn dial(hub: &Arc<Hub>, server: &str) -> Result<PeerPublicKey, Failure> {
+    hub.handshaker.check_own()?;
     let (tcp, address) = connect(server).await?;
     tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
     let mut proven = hub.handshaker.dial(tcp).await?;
-    let peer = proven.peer.peer_key().clone();
+    let peer = proven.basis.peer.peer_key().clone();
     let failed = |error| Failure {
         error,
         peer: Some(peer.clone()),
     };
     await_answer(&mut proven.stream).await.map_err(failed)?;
     let address = format!("{server} ({address})");
-    let guard = hub
-        .registry
-        .admit(&peer, true, &address, hub.unix_ms())
-        .map_err(failed)?;
+    let guard = hub.admit(&proven.basis, true, &address).map_err(failed)?;
     tracing::info!(target: "tombolo::mesh", server, peer_key = %peer, "linked to a known server");
     hub.deliver(proven, guard, address, true).map_err(failed)?;
     Ok(peer)

@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
-use tombolo_identity::VerifiedPeer;
 
 use crate::credential::{Credential, Surroundings};
 use crate::refusal::HandshakeError;
+use crate::standing::Basis;
 use crate::tls::{ALPN, Witness, client_config, provider, server_config};
 
 /// A handshake that takes longer is given up.
@@ -44,7 +44,7 @@ impl Answer {
 
 /// What every handshake of a node needs.
 pub(crate) struct Handshaker {
-    pub(crate) credential: Credential,
+    pub(crate) credential: Arc<Credential>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
     provider: Arc<CryptoProvider>,
 }
@@ -52,13 +52,13 @@ pub(crate) struct Handshaker {
 /// A connection to a peer that proved its key.
 pub(crate) struct Proven {
     pub(crate) stream: TlsStream<TcpStream>,
-    pub(crate) peer: VerifiedPeer,
+    pub(crate) basis: Arc<Basis>,
     /// How long the peer's certificate stays valid.
     pub(crate) remains: Duration,
 }
 
 impl Handshaker {
-    pub(crate) fn new(credential: Credential, surroundings: Arc<dyn Surroundings>) -> Self {
+    pub(crate) fn new(credential: Arc<Credential>, surroundings: Arc<dyn Surroundings>) -> Self {
         Self {
             credential,
             surroundings,
@@ -68,29 +68,35 @@ impl Handshaker {
 
     /// TLS as the side that accepts.
     pub(crate) async fn accept(&self, tcp: TcpStream) -> Result<Proven, HandshakeError> {
-        let (now_ms, witness) = self.witness();
-        let key = Arc::clone(&self.credential.leaf(now_ms)?.key);
-        let config = server_config(&witness, key).map_err(HandshakeError::Tls)?;
+        let (now_ms, witness) = self.witness()?;
+        let config = server_config(&witness).map_err(HandshakeError::Tls)?;
         let accepted = within(TlsAcceptor::from(Arc::new(config)).accept(tcp)).await?;
         self.prove(accepted.map(TlsStream::from), &witness, now_ms)
     }
 
     /// TLS as the side that dials.
     pub(crate) async fn dial(&self, tcp: TcpStream) -> Result<Proven, HandshakeError> {
-        let (now_ms, witness) = self.witness();
-        let key = Arc::clone(&self.credential.leaf(now_ms)?.key);
-        let config = client_config(&witness, key).map_err(HandshakeError::Tls)?;
+        let (now_ms, witness) = self.witness()?;
+        let config = client_config(&witness).map_err(HandshakeError::Tls)?;
         // The name is sent to nobody; the leaf is checked for its database instead.
         let name = ServerName::from(tcp.peer_addr().map_err(HandshakeError::Io)?.ip());
         let dialled = within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await?;
         self.prove(dialled.map(TlsStream::from), &witness, now_ms)
     }
 
-    fn witness(&self) -> (u64, Arc<Witness>) {
+    /// What a handshake that begins now goes by, if this node may make one.
+    fn witness(&self) -> Result<(u64, Arc<Witness>), HandshakeError> {
         let now_ms = self.surroundings.unix_ms();
-        let trust = self.credential.trust();
-        let witness = Witness::new(trust, Arc::clone(&self.provider), now_ms);
-        (now_ms, witness)
+        let standing = self.credential.standing(now_ms)?;
+        standing.check_own(now_ms)?;
+        let witness = Witness::new(standing, Arc::clone(&self.provider), now_ms);
+        Ok((now_ms, witness))
+    }
+
+    /// Whether this node may make links now.
+    pub(crate) fn check_own(&self) -> Result<(), HandshakeError> {
+        let now_ms = self.surroundings.unix_ms();
+        self.credential.standing(now_ms)?.check_own(now_ms)
     }
 
     fn prove(
@@ -112,9 +118,18 @@ impl Handshaker {
         if peer.peer_key() == self.credential.peer_key() {
             return Err(HandshakeError::Myself);
         }
+        let shown = stream.get_ref().1.peer_certificates();
+        let shown = shown.and_then(<[_]>::first);
+        let standing = witness.standing();
+        let basis = Arc::new(Basis {
+            peer: peer.clone(),
+            certificate: shown.map(|der| der.to_vec()).unwrap_or_default(),
+            leaf: Arc::clone(&standing.leaf),
+            serial: standing.serial,
+        });
         Ok(Proven {
             stream,
-            peer: peer.clone(),
+            basis,
             remains: Duration::from_millis(peer.expires_ms().saturating_sub(now_ms)),
         })
     }

@@ -11,6 +11,7 @@ mod dialer;
 mod frame;
 mod gate;
 mod handshake;
+mod leaf;
 mod link;
 mod listener;
 mod memory;
@@ -18,15 +19,17 @@ mod mesh;
 pub mod presence;
 mod refusal;
 mod registry;
+mod standing;
 mod status;
 mod tcp;
 mod tls;
+mod warden;
 
 #[cfg(test)]
 mod testing;
 
 pub use backoff::{BACKOFF_MAX, Backoff};
-pub use credential::{Credential, CredentialError, Surroundings};
+pub use credential::{Credential, CredentialError, RevocationsRefused, Surroundings};
 pub use frame::FRAME_BYTES_MAX;
 pub use handshake::HANDSHAKE_TIME;
 pub use link::{BoxFuture, CloseReason, FrameReceiver, FrameSender, Link, LinkError, Transport};

@@ -51,6 +51,18 @@ pub enum CloseReason {
     Replaced,
     /// The peer's certificate has expired; a new link brings a new one.
     Expired,
+    /// The peer was cut off.
+    Revoked,
+    /// This node no longer trusts who signed the peer's certificate.
+    Untrusted,
+    /// This node has a newer certificate; a new link is made with it.
+    Renewed,
+    /// This node's certificate has expired: its user logs in again.
+    OwnExpired,
+    /// This node's clock was set to before its certificate.
+    OwnNotYetValid,
+    /// This node was cut off.
+    OwnRevoked,
     /// The mesh is being stopped.
     Stopped,
 }
@@ -60,6 +72,14 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             Self::Replaced => "another link to the same peer took its place",
             Self::Expired => "the peer's certificate expired",
+            Self::Revoked => "the peer's certificate was revoked",
+            Self::Untrusted => "who signed the peer's certificate is no longer trusted here",
+            Self::Renewed => "this node has a new certificate, and the link is made anew with it",
+            Self::OwnExpired => "this node's own certificate expired: log in again",
+            Self::OwnNotYetValid => {
+                "this node's clock is before its own certificate: set the clock"
+            }
+            Self::OwnRevoked => "this node's own certificate was revoked: log in again",
             Self::Stopped => "this node stops",
         })
     }

@@ -75,10 +75,7 @@ async fn let_in(hub: Arc<Hub>, tcp: TcpStream, from: SocketAddr, ticket: Ticket)
 async fn shake(hub: &Arc<Hub>, tcp: TcpStream, from: SocketAddr) -> Result<(), HandshakeError> {
     tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
     let mut proven = hub.handshaker.accept(tcp).await?;
-    let peer = proven.peer.peer_key();
-    let admitted = hub
-        .registry
-        .admit(peer, false, &from.to_string(), hub.unix_ms());
+    let admitted = hub.admit(&proven.basis, false, &from.to_string());
     let guard = match admitted {
         Ok(guard) => guard,
         Err(error) => {
@@ -92,6 +89,6 @@ async fn shake(hub: &Arc<Hub>, tcp: TcpStream, from: SocketAddr) -> Result<(), H
         }
     };
     answer(&mut proven.stream, Answer::Welcome).await?;
-    tracing::info!(target: "tombolo::mesh", address = %from, peer_key = %peer, "linked to a peer that connected");
+    tracing::info!(target: "tombolo::mesh", address = %from, peer_key = %guard.peer_key(), "linked to a peer that connected");
     hub.deliver(proven, guard, from.to_string(), false)
 }

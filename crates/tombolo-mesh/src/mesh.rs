@@ -19,8 +19,10 @@ use crate::link::Link;
 use crate::listener;
 use crate::refusal::HandshakeError;
 use crate::registry::{LinkGuard, Registry};
+use crate::standing::Basis;
 use crate::status::{Board, MeshStatus};
 use crate::tcp::TcpLink;
+use crate::warden;
 
 /// How long [`Mesh::stop`] waits for links to be let go of.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -102,6 +104,24 @@ impl Hub {
         self.handshaker.surroundings.unix_ms()
     }
 
+    /// A place for a link among the others.
+    pub(crate) fn admit(
+        &self,
+        basis: &Arc<Basis>,
+        dialled: bool,
+        address: &str,
+    ) -> Result<LinkGuard, HandshakeError> {
+        let now_ms = self.unix_ms();
+        let guard = self.registry.admit(basis, dialled, address, now_ms)?;
+        // What moved during the handshake was not seen by it; what moves from
+        // here on is seen by the warden.
+        let standing = self.handshaker.credential.standing(now_ms)?;
+        if standing.serial != basis.serial {
+            standing.judge(basis, now_ms)?;
+        }
+        Ok(guard)
+    }
+
     /// Hands a link over to whoever takes links.
     pub(crate) fn deliver(
         &self,
@@ -111,7 +131,8 @@ impl Hub {
         dialled: bool,
     ) -> Result<(), HandshakeError> {
         let signal = guard.signal();
-        let link = TcpLink::new(proven.stream, proven.peer, address, proven.remains, signal);
+        let peer = proven.basis.peer.clone();
+        let link = TcpLink::new(proven.stream, peer, address, proven.remains, signal);
         let link = EstablishedLink {
             link: Box::new(link),
             dialled,
@@ -146,9 +167,10 @@ impl Mesh {
     /// An address is taken, or a server is not `host:port`.
     pub async fn start(
         config: MeshConfig,
-        credential: Credential,
+        credential: impl Into<Arc<Credential>>,
         surroundings: Arc<dyn Surroundings>,
     ) -> Result<Self, MeshError> {
+        let credential = credential.into();
         config
             .known_tcp_servers
             .iter()
@@ -174,6 +196,7 @@ impl Mesh {
         for (listener, address) in listeners {
             tasks.spawn(listener::run(Arc::clone(&hub), listener, address));
         }
+        tasks.spawn(warden::run(Arc::clone(&hub)));
         for (index, server) in config.known_tcp_servers.into_iter().enumerate() {
             let interval = config.retry_interval;
             tasks.spawn(dialer::run(Arc::clone(&hub), index, server, interval));
@@ -203,6 +226,12 @@ impl Mesh {
     #[must_use]
     pub fn peer_key(&self) -> &PeerPublicKey {
         self.hub.handshaker.credential.peer_key()
+    }
+
+    /// What this node proves itself with.
+    #[must_use]
+    pub fn credential(&self) -> &Arc<Credential> {
+        &self.hub.handshaker.credential
     }
 
     /// Where it listens, with the ports that were taken, in the order of the

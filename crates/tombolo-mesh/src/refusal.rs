@@ -5,7 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use rustls::{AlertDescription, PeerIncompatible};
-use tombolo_identity::{IssueError, VerifyError};
+use tombolo_identity::{IssueError, RevokedBy, Span, VerifyError};
+
+use crate::link::CloseReason;
 
 /// Why a link did not come to be.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,9 @@ pub enum HandshakeError {
     /// The peer's leaf is from the future.
     #[error("{0}")]
     NotYetValid(VerifyError),
+    /// The peer is cut off.
+    #[error("the peer's certificate was revoked, {}: its user logs in again if the device is in the right hands", entry(.0))]
+    Revoked(RevokedBy),
     /// The peer's leaf is refused for another reason.
     #[error("{0}")]
     Certificate(VerifyError),
@@ -85,6 +90,24 @@ pub enum HandshakeError {
     /// This node has no certificate. The operator's fault.
     #[error("this node cannot make a certificate for itself: {0}")]
     Credential(#[from] IssueError),
+    /// This node's certificate has run out. The operator's fault.
+    #[error("this node's own certificate expired {} ago: log in again to sync; what is stored here stays usable", Span(*.ago_ms))]
+    OwnExpired {
+        /// For how long, in milliseconds.
+        ago_ms: u64,
+    },
+    /// This node's certificate is from its clock's future. The operator's fault.
+    #[error("this node's own certificate is not valid for another {}: the clock of this device is behind; set it", Span(*.wait_ms))]
+    OwnNotYetValid {
+        /// For how long, in milliseconds.
+        wait_ms: u64,
+    },
+    /// This node is cut off.
+    #[error("this node's own certificate was revoked, {}: log in again", entry(.0))]
+    OwnRevoked(RevokedBy),
+    /// This node's certificate changed while the link was made. Nobody's fault.
+    #[error("this node has a new certificate: the link is made anew with it")]
+    Renewed,
     /// This node stops.
     #[error("this node stops")]
     Stopped,
@@ -107,6 +130,7 @@ impl HandshakeError {
             Self::Expired(_) => "expired",
             Self::NotYetValid(_) => "not_yet_valid",
             Self::Certificate(_) => "certificate",
+            Self::Revoked(_) => "revoked",
             Self::RefusedByPeer(_) => "refused_by_peer",
             Self::Tls(_) => "tls",
             Self::Myself => "myself",
@@ -117,6 +141,10 @@ impl HandshakeError {
             Self::UnknownAnswer(_) => "unknown_answer",
             Self::Io(_) => "io",
             Self::Credential(_) => "credential",
+            Self::OwnExpired { .. } => "own_expired",
+            Self::OwnNotYetValid { .. } => "own_not_yet_valid",
+            Self::OwnRevoked(_) => "own_revoked",
+            Self::Renewed => "renewed",
             Self::Stopped => "stopped",
         }
     }
@@ -124,7 +152,20 @@ impl HandshakeError {
     /// Whether it is worth a line in the log of an operator: a second link that
     /// was not needed and a node that stops are not.
     pub(crate) const fn is_trouble(&self) -> bool {
-        !matches!(self, Self::Duplicate | Self::Stopped)
+        !matches!(self, Self::Duplicate | Self::Stopped | Self::Renewed)
+    }
+
+    /// Why a link ends that would not come to be now.
+    pub(crate) const fn close_reason(&self) -> CloseReason {
+        match self {
+            Self::Expired(_) => CloseReason::Expired,
+            Self::Revoked(_) => CloseReason::Revoked,
+            Self::OwnExpired { .. } => CloseReason::OwnExpired,
+            Self::OwnNotYetValid { .. } => CloseReason::OwnNotYetValid,
+            Self::OwnRevoked(_) => CloseReason::OwnRevoked,
+            Self::Renewed => CloseReason::Renewed,
+            _ => CloseReason::Untrusted,
+        }
     }
 
     /// From an error of the stream under TLS.
@@ -171,11 +212,23 @@ impl From<VerifyError> for HandshakeError {
     }
 }
 
+/// By which kind of entry somebody is cut off, for an operator to find it.
+fn entry(by: &RevokedBy) -> String {
+    match by {
+        RevokedBy::User => "by its user".to_owned(),
+        RevokedBy::PeerKey => "by its peer key".to_owned(),
+        RevokedBy::Filter(filter) => format!("by the filter {filter:?}"),
+    }
+}
+
 /// What an alert of the peer means to the operator of this node.
 fn told(alert: AlertDescription) -> String {
     let meaning = match alert {
         AlertDescription::UnknownCA => {
-            "it has another shared key (unknown CA): give all nodes of a mesh the same key"
+            "it has another shared key or identity service (unknown CA): give all nodes of a mesh the same key, or log in to the same service"
+        }
+        AlertDescription::CertificateRevoked => {
+            "this node's certificate was revoked: log in again if the device is in the right hands"
         }
         AlertDescription::AccessDenied => {
             "it is of another database (access denied): give both nodes the same db_id"

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tombolo_identity::PeerPublicKey;
+use tombolo_identity::{PeerPublicKey, Permissions};
 
 use crate::link::CloseReason;
 use crate::refusal::HandshakeError;
+use crate::standing::Basis;
 use crate::status::LinkStatus;
 use crate::tcp::{CloseSignal, closed};
 
@@ -34,6 +35,7 @@ struct Entry {
     dialled: bool,
     address: String,
     since_ms: u64,
+    basis: Arc<Basis>,
     close: watch::Sender<Option<CloseReason>>,
 }
 
@@ -74,11 +76,12 @@ impl Registry {
     /// Lets a link in, closing the one that it replaces.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        peer: &PeerPublicKey,
+        basis: &Arc<Basis>,
         dialled: bool,
         address: &str,
         now_ms: u64,
     ) -> Result<LinkGuard, HandshakeError> {
+        let peer = basis.peer.peer_key();
         let mut state = self.state();
         self.judge(&state, peer, dialled)?;
         state.serial += 1;
@@ -90,6 +93,7 @@ impl Registry {
             dialled,
             address: address.to_owned(),
             since_ms: now_ms,
+            basis: Arc::clone(basis),
             close,
         };
         if let Some(older) = state.up.insert(peer.clone(), entry) {
@@ -99,10 +103,42 @@ impl Registry {
         self.tell();
         Ok(LinkGuard {
             registry: Arc::clone(self),
-            peer: peer.clone(),
+            basis: Arc::clone(basis),
             serial,
             signal,
         })
+    }
+
+    /// Closes the links that are refused now, and gives each with its reason.
+    pub(crate) fn review(
+        &self,
+        judge: impl Fn(&Basis) -> Result<(), HandshakeError>,
+    ) -> Vec<(Arc<Basis>, HandshakeError)> {
+        // Judging takes longer than anybody should wait for this lock.
+        let state = self.state();
+        let up = state.up.values();
+        let up: Vec<_> = up
+            .map(|entry| (entry.serial, Arc::clone(&entry.basis)))
+            .collect();
+        drop(state);
+        let refused: Vec<_> = up
+            .into_iter()
+            .filter_map(|(serial, basis)| Some((serial, judge(&basis).err()?, basis)))
+            .collect();
+        let state = self.state();
+        let closed = refused.into_iter().filter_map(|(serial, error, basis)| {
+            let entry = state.up.get(basis.peer.peer_key())?;
+            let is_open = entry.serial == serial && entry.close.borrow().is_none();
+            is_open.then(|| {
+                entry.close.send_replace(Some(error.close_reason()));
+                (basis, error)
+            })
+        });
+        closed.collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().up.is_empty()
     }
 
     fn judge(
@@ -131,6 +167,11 @@ impl Registry {
 
     pub(crate) fn has(&self, peer: &PeerPublicKey) -> bool {
         self.state().up.contains_key(peer)
+    }
+
+    /// Notified when links come and go.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// Resolves when no link to the peer is up.
@@ -198,7 +239,7 @@ impl Registry {
 /// the link has ended: its halves then fail, and a known server is dialled anew.
 pub struct LinkGuard {
     registry: Arc<Registry>,
-    peer: PeerPublicKey,
+    basis: Arc<Basis>,
     serial: u64,
     signal: CloseSignal,
 }
@@ -213,7 +254,14 @@ impl LinkGuard {
     /// To whom the link leads.
     #[must_use]
     pub fn peer_key(&self) -> &PeerPublicKey {
-        &self.peer
+        self.basis.peer.peer_key()
+    }
+
+    /// What this node may read and write under the certificate that the link was
+    /// made with. A link is ended when another certificate says otherwise.
+    #[must_use]
+    pub fn own_permissions(&self) -> &Permissions {
+        &self.basis.leaf.permissions
     }
 
     pub(crate) fn signal(&self) -> CloseSignal {
@@ -223,14 +271,14 @@ impl LinkGuard {
 
 impl Drop for LinkGuard {
     fn drop(&mut self) {
-        self.registry.release(&self.peer, self.serial);
+        self.registry.release(self.peer_key(), self.serial);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{peer_key, public};
+    use crate::testing::{basis, peer_key, public};
 
     /// Two keys, the smaller one first.
     fn keys() -> (PeerPublicKey, PeerPublicKey) {
@@ -270,8 +318,8 @@ mod tests {
     fn a_newer_link_in_one_direction_replaces_the_older() {
         let (own, peer) = keys();
         let registry = registry(&own, 1);
-        let older = registry.admit(&peer, false, "older", 1).unwrap();
-        let newer = registry.admit(&peer, false, "newer", 2).unwrap();
+        let older = registry.admit(&basis(&peer), false, "older", 1).unwrap();
+        let newer = registry.admit(&basis(&peer), false, "newer", 2).unwrap();
         assert_eq!(reason(&older), Some(CloseReason::Replaced));
         assert_eq!(reason(&newer), None);
         drop(older);
@@ -284,8 +332,8 @@ mod tests {
     fn the_greater_key_gives_way() {
         let (smaller, greater) = keys();
         let registry = registry(&smaller, 8);
-        let ours = registry.admit(&greater, true, "", 1).unwrap();
-        let theirs = registry.admit(&greater, false, "", 2);
+        let ours = registry.admit(&basis(&greater), true, "", 1).unwrap();
+        let theirs = registry.admit(&basis(&greater), false, "", 2);
         assert!(matches!(theirs, Err(HandshakeError::Duplicate)));
         assert_eq!(reason(&ours), None);
     }
@@ -295,25 +343,25 @@ mod tests {
         let (own, peer) = keys();
         let (other, _) = keys();
         let registry = registry(&own, 1);
-        let guard = registry.admit(&peer, true, "", 1).unwrap();
-        let full = registry.admit(&other, true, "", 1);
+        let guard = registry.admit(&basis(&peer), true, "", 1).unwrap();
+        let full = registry.admit(&basis(&other), true, "", 1);
         assert!(matches!(full, Err(HandshakeError::Full)));
-        let again = registry.admit(&peer, true, "", 1).unwrap();
+        let again = registry.admit(&basis(&peer), true, "", 1).unwrap();
         // Replaced links that nobody lets go of are bounded too.
-        let full = registry.admit(&peer, true, "", 1);
+        let full = registry.admit(&basis(&peer), true, "", 1);
         assert!(matches!(full, Err(HandshakeError::Full)));
         drop((guard, again));
-        assert!(registry.admit(&other, true, "", 1).is_ok());
+        assert!(registry.admit(&basis(&other), true, "", 1).is_ok());
     }
 
     #[test]
     fn nothing_is_let_in_after_the_stop() {
         let (own, peer) = keys();
         let registry = registry(&own, 8);
-        let guard = registry.admit(&peer, true, "", 1).unwrap();
+        let guard = registry.admit(&basis(&peer), true, "", 1).unwrap();
         registry.stop();
         assert_eq!(reason(&guard), Some(CloseReason::Stopped));
-        let late = registry.admit(&peer, true, "", 1);
+        let late = registry.admit(&basis(&peer), true, "", 1);
         assert!(matches!(late, Err(HandshakeError::Stopped)));
     }
 }

@@ -9,10 +9,11 @@ use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tombolo_identity::{PeerPublicKey, SharedKey, VerifiedPeer, verify_leaf};
+use tombolo_identity::{PeerPublicKey, SharedKey, Trust, VerifiedPeer, verify_leaf};
 
 use crate::credential::{Credential, Surroundings};
 use crate::handshake::Handshaker;
+use crate::standing::Basis;
 
 /// The time of every test that does not move it.
 pub(crate) const NOW_MS: u64 = 1_795_000_000_000;
@@ -51,7 +52,7 @@ pub(crate) fn copy(shared: &SharedKey) -> SharedKey {
 
 pub(crate) fn handshaker(shared: &SharedKey, peer_key: &[u8]) -> Handshaker {
     let credential = Credential::new(copy(shared), peer_key, DATABASE).unwrap();
-    Handshaker::new(credential, Clock::at(NOW_MS))
+    Handshaker::new(Arc::new(credential), Clock::at(NOW_MS))
 }
 
 /// The public half of a key.
@@ -68,7 +69,23 @@ pub(crate) fn verified() -> VerifiedPeer {
         .issue(credential.peer_key(), DATABASE, NOW_MS)
         .unwrap();
     let none: &[&[u8]] = &[];
-    verify_leaf(&credential.trust(), &leaf.der, none, NOW_MS).unwrap()
+    let trust = Trust::new(shared.public().clone(), DATABASE).unwrap();
+    verify_leaf(&trust, &leaf.der, none, NOW_MS).unwrap()
+}
+
+/// What a link to the holder of a key is made with.
+pub(crate) fn basis(peer: &PeerPublicKey) -> Arc<Basis> {
+    let shared = SharedKey::generate().unwrap();
+    let leaf = shared.issue(peer, DATABASE, NOW_MS).unwrap();
+    let own = Credential::new(copy(&shared), &peer_key(), DATABASE).unwrap();
+    let standing = own.standing(NOW_MS).unwrap();
+    let none: &[&[u8]] = &[];
+    Arc::new(Basis {
+        peer: standing.examine(&leaf.der, none, NOW_MS).unwrap(),
+        certificate: leaf.der,
+        leaf: standing.leaf,
+        serial: standing.serial,
+    })
 }
 
 /// What a peer that breaks rules shows: any chain, with any key.

@@ -9,14 +9,16 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
     PeerIncompatible, PeerMisbehaved, ServerConfig, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use tombolo_identity::{Trust, VerifiedPeer, VerifyError, verify_leaf};
+use tombolo_identity::{VerifiedPeer, VerifyError};
+
+use crate::standing::{Refused, Standing};
 
 /// The protocol that both sides agree on inside TLS.
 pub(crate) const ALPN: &[u8] = b"tombolo/1";
@@ -38,16 +40,16 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 /// Checks the peer of one handshake and remembers the answer.
 #[derive(Debug)]
 pub(crate) struct Witness {
-    trust: Arc<Trust>,
+    standing: Standing,
     provider: Arc<CryptoProvider>,
     now_ms: u64,
-    verdict: OnceLock<Result<VerifiedPeer, VerifyError>>,
+    verdict: OnceLock<Result<VerifiedPeer, Refused>>,
 }
 
 impl Witness {
-    pub(crate) fn new(trust: Arc<Trust>, provider: Arc<CryptoProvider>, now_ms: u64) -> Arc<Self> {
+    pub(crate) fn new(standing: Standing, provider: Arc<CryptoProvider>, now_ms: u64) -> Arc<Self> {
         Arc::new(Self {
-            trust,
+            standing,
             provider,
             now_ms,
             verdict: OnceLock::new(),
@@ -55,8 +57,13 @@ impl Witness {
     }
 
     /// What was found, if the peer showed a certificate.
-    pub(crate) fn verdict(&self) -> Option<&Result<VerifiedPeer, VerifyError>> {
+    pub(crate) fn verdict(&self) -> Option<&Result<VerifiedPeer, Refused>> {
         self.verdict.get()
+    }
+
+    /// What the peer was judged by, and what it is shown.
+    pub(crate) const fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     fn examine(
@@ -64,7 +71,9 @@ impl Witness {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
     ) -> Result<(), Error> {
-        let verdict = verify_leaf(&self.trust, end_entity, intermediates, self.now_ms);
+        let verdict = self
+            .standing
+            .examine(end_entity, intermediates, self.now_ms);
         let answer = verdict.as_ref().map(drop).map_err(alert);
         let _ = self.verdict.set(verdict);
         answer
@@ -89,7 +98,10 @@ impl Witness {
 }
 
 /// What the refused peer is told: the class of its mistake.
-fn alert(error: &VerifyError) -> Error {
+fn alert(refused: &Refused) -> Error {
+    let Refused::Certificate(error) = refused else {
+        return CertificateError::Revoked.into();
+    };
     Error::InvalidCertificate(match error {
         VerifyError::ForeignKey => CertificateError::UnknownIssuer,
         VerifyError::WrongDatabase { .. } => CertificateError::ApplicationVerificationFailure,
@@ -182,10 +194,8 @@ impl ClientCertVerifier for Witness {
 }
 
 /// The configuration of one accepted handshake.
-pub(crate) fn server_config(
-    witness: &Arc<Witness>,
-    key: Arc<CertifiedKey>,
-) -> Result<ServerConfig, Error> {
+pub(crate) fn server_config(witness: &Arc<Witness>) -> Result<ServerConfig, Error> {
+    let key = Arc::clone(&witness.standing.leaf.key);
     let verifier = Arc::<Witness>::clone(witness);
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&witness.provider))
         .with_protocol_versions(&[&TLS13])?
@@ -199,10 +209,8 @@ pub(crate) fn server_config(
 }
 
 /// The configuration of one dialled handshake.
-pub(crate) fn client_config(
-    witness: &Arc<Witness>,
-    key: Arc<CertifiedKey>,
-) -> Result<ClientConfig, Error> {
+pub(crate) fn client_config(witness: &Arc<Witness>) -> Result<ClientConfig, Error> {
+    let key = Arc::clone(&witness.standing.leaf.key);
     let verifier = Arc::<Witness>::clone(witness);
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&witness.provider))
         .with_protocol_versions(&[&TLS13])?

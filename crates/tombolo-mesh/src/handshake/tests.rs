@@ -113,8 +113,8 @@ async fn two_nodes_of_a_mesh_prove_themselves_to_each_other() {
     };
     let (accepted, dialled) = tokio::join!(accepting, dialling);
     let (accepted, dialled) = (accepted.unwrap(), dialled.unwrap());
-    assert_eq!(accepted.peer.peer_key(), &public(&one_key));
-    assert_eq!(dialled.peer.peer_key(), &public(&other_key));
+    assert_eq!(accepted.basis.peer.peer_key(), &public(&one_key));
+    assert_eq!(dialled.basis.peer.peer_key(), &public(&other_key));
     assert_eq!(dialled.remains, Duration::from_millis(LEAF_VALID_MS));
     let (_, tls) = dialled.stream.get_ref();
     let group = tls.negotiated_key_exchange_group().unwrap();
@@ -345,7 +345,7 @@ async fn a_refused_node_learns_why() {
     let told = HandshakeError::from_io(told.err().unwrap());
     let text = told.to_string();
     assert!(
-        text.contains("it has another shared key (unknown CA)"),
+        text.contains("it has another shared key or identity service (unknown CA)"),
         "{text}"
     );
 }
