@@ -7,8 +7,8 @@ use std::fmt;
 use tombolo_document::Value;
 use zeroize::Zeroizing;
 
-use crate::identity::IdentityData;
-use crate::key::AuthorityKey;
+use crate::identity::{Identity, IdentityData};
+use crate::key::{AuthorityKey, PeerPublicKey};
 use crate::leaf::{Blank, IssueError, IssuedLeaf};
 use crate::refresh;
 use crate::signing::{PrivateKeyError, SigningPair};
@@ -71,6 +71,9 @@ impl Authority {
         let leaf = blank.sign(&self.pair, now_ms, expires_ms)?;
         Ok(Certificate {
             leaf,
+            peer_key: data.peer_key,
+            database_id: data.database_id,
+            identity: data.identity,
             client_info: data.client_info,
         })
     }
@@ -90,6 +93,9 @@ impl fmt::Debug for Authority {
 #[derive(Debug)]
 pub struct Certificate {
     leaf: IssuedLeaf,
+    peer_key: PeerPublicKey,
+    database_id: String,
+    identity: Identity,
     client_info: Value,
 }
 
@@ -98,6 +104,24 @@ impl Certificate {
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.leaf.der
+    }
+
+    /// Who holds the key.
+    #[must_use]
+    pub fn peer_key(&self) -> &PeerPublicKey {
+        &self.peer_key
+    }
+
+    /// For which database.
+    #[must_use]
+    pub fn database_id(&self) -> &str {
+        &self.database_id
+    }
+
+    /// Who it is and what it may.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// When it was made, in unix milliseconds.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest;
 use tombolo_document::{Object, Value, json};
 
 use crate::answer::Granted;
@@ -67,14 +68,27 @@ impl Identity {
 
     /// The packed form for a certificate made at `issued_ms`.
     pub(crate) fn encode(&self, issued_ms: u64) -> Option<Vec<u8>> {
-        let text = json::print(&Value::Object(Object::from([
+        let text = self.text(issued_ms);
+        (text.len() <= IDENTITY_BYTES_MAX).then(|| packed::pack(text.as_bytes()))
+    }
+
+    /// Names what a certificate made at `issued_ms` says: SHA-256 of its JSON
+    /// before it is packed.
+    pub(crate) fn digest(&self, issued_ms: u64) -> [u8; 32] {
+        let digest = digest::digest(&digest::SHA256, self.text(issued_ms).as_bytes());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        bytes
+    }
+
+    fn text(&self, issued_ms: u64) -> String {
+        json::print(&Value::Object(Object::from([
             ("issuedMs".to_owned(), Value::from_u64(issued_ms)),
             ("metadata".to_owned(), Value::Object(self.metadata.clone())),
             ("permissions".to_owned(), self.permissions_value()),
             ("provider".to_owned(), Value::from(self.provider.as_str())),
             ("userID".to_owned(), Value::from(self.user_id.as_str())),
-        ])));
-        (text.len() <= IDENTITY_BYTES_MAX).then(|| packed::pack(text.as_bytes()))
+        ])))
     }
 
     fn permissions_value(&self) -> Value {

@@ -81,6 +81,7 @@ mod der;
 mod fields;
 mod filter;
 mod identity;
+mod jwks;
 mod key;
 mod leaf;
 mod legacy;
@@ -94,6 +95,7 @@ mod revocation;
 mod rules;
 mod secret;
 mod signing;
+mod token;
 mod trust;
 mod verify;
 mod webhook;
@@ -114,6 +116,7 @@ pub use identity::{
     IDENTITY_BYTES_MAX, Identity, IdentityData, METADATA_BYTES_MAX, PROVIDER_BYTES_MAX,
     USER_ID_BYTES_MAX,
 };
+pub use jwks::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, KeySet, KeySetError, key_id, render_jwks};
 pub use key::{AuthorityKey, KeyError, PeerPublicKey};
 pub use leaf::{IssueError, IssuedLeaf, LEAF_BACKDATE_MS, LEAF_VALID_MS};
 pub use legacy::LegacyError;
@@ -134,6 +137,10 @@ pub use rules::{
 };
 pub use secret::{SharedKey, SharedKeyError};
 pub use signing::{PeerKeyPair, PrivateKeyError};
+pub use token::{
+    Grants, IssuedToken, ProviderTokenError, TOKEN_SKEW_S, TokenError, TokenRules,
+    check_provider_token,
+};
 pub use trust::{AUTHORITIES_MAX, Trust, TrustError};
 pub use verify::{LEAF_BYTES_MAX, VerifiedPeer, VerifyError, verify_leaf};
 pub use webhook::{
