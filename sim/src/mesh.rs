@@ -192,7 +192,8 @@ impl World {
                     let at = (at.as_micros() as u64).max(self.time.us());
                     self.agenda.at(at, Happening::Wake(end));
                 }
-                Outward::Met(_) => {}
+                // No peer of a simulated mesh is cut off.
+                Outward::Met(_) | Outward::Revocations(_) => {}
                 Outward::Notice(notice) => {
                     let node = self.links[end.link].nodes[end.side];
                     self.say(|| format!("node {node} notices {notice:?}"));

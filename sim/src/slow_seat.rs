@@ -162,6 +162,10 @@ impl SlowSeat {
                     response.outward.push(Outward::Met(hello));
                     continue;
                 }
+                Action::Revocations(list) => {
+                    response.outward.push(Outward::Revocations(list));
+                    continue;
+                }
                 Action::Notice(notice) => {
                     response.outward.push(Outward::Notice(notice));
                     continue;

@@ -49,6 +49,9 @@ pub enum Event {
     Recalled(Recalled),
     /// An [`Action::Apply`] was done, or not.
     Applied(Applied),
+    /// This side holds this signed list of revocations, which the peer is to be
+    /// told of if it is not known to have it.
+    Revocations(Bytes),
 }
 
 /// What is to be done. A driver does them in their order, and answers those
@@ -74,6 +77,10 @@ pub enum Action {
     RenewIdentity,
     /// The peer said who it is, or said it again.
     Met(Box<Hello>),
+    /// The peer sent a signed list of revocations, of which nothing was checked
+    /// but its size. If this side holds a newer one, or does so then, the answer
+    /// is [`Event::Revocations`].
+    Revocations(Bytes),
     /// Send [`Event::Tick`] at this time of the driver's clock, unless another
     /// `Wake` comes before.
     Wake(std::time::Duration),

@@ -16,6 +16,7 @@ mod reading;
 mod recalling;
 pub mod record;
 mod session;
+mod spreading;
 pub mod view;
 pub mod wire;
 

@@ -77,6 +77,13 @@ pub const FETCH_MAX: usize = 1_024;
 /// at the beginning instead.
 pub const AGAIN_MAX: usize = 4_096;
 
+/// A side tells of its list of revocations at most so often; of several that
+/// follow each other faster, the newest.
+pub const REVOCATIONS_PAUSE: Duration = Duration::from_secs(1);
+/// Lists of revocations that may come faster than that before the peer
+/// misbehaves: what a line held up arrives at once.
+pub const REVOCATIONS_BURST: u32 = 16;
+
 /// A side that sent nothing for so long says Ping.
 pub const PING_AFTER: Duration = Duration::from_secs(15);
 /// A side that heard nothing for so long ends the link.

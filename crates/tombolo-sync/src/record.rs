@@ -15,6 +15,21 @@ const VERSION: u8 = 1;
 /// The key of the secret that seals this store's cursors.
 pub const SECRET_KEY: &[u8] = b"k";
 
+/// The key of the list of revocations that is held.
+pub const REVOCATIONS_KEY: &[u8] = b"v";
+
+/// The record of a signed list of revocations.
+#[must_use]
+pub fn revocations(list: &[u8]) -> Vec<u8> {
+    [&[VERSION], list].concat()
+}
+
+/// The signed list in a record; `None` for a record of another version.
+#[must_use]
+pub fn read_revocations(record: &[u8]) -> Option<&[u8]> {
+    record.strip_prefix(&[VERSION])
+}
+
 /// What the keys of [`cursor_key`] begin with.
 pub const CURSOR_PREFIX: &[u8] = b"c";
 /// What the keys of [`acknowledged_key`] begin with.

@@ -18,6 +18,7 @@ use crate::limits::{PING_AFTER, PROTOCOL_VERSION, SILENCE_MAX};
 use crate::outgoing::{Outgoing, admit};
 use crate::reading::Terms;
 use crate::record::{acknowledged, acknowledged_key};
+use crate::spreading::Spreading;
 use crate::view::LogId;
 use crate::wire::{Assembler, Channel, Framer, Hello, Message, Packed, Refusal, WireError};
 
@@ -76,6 +77,7 @@ pub struct Session {
     assembler: Assembler,
     outgoing: Outgoing,
     incoming: Incoming,
+    spreading: Spreading,
     /// The generation of the peer's newest interests.
     their_generation: u64,
     remembered: u64,
@@ -136,6 +138,7 @@ impl Session {
             assembler: Assembler::default(),
             outgoing: Outgoing::default(),
             incoming,
+            spreading: Spreading::default(),
             their_generation: 0,
             remembered: 0,
             last_heard: now.monotonic,
@@ -276,6 +279,7 @@ impl Session {
             Event::Applied(applied) => {
                 self.incoming.applied(applied, &mut self.outgoing, desk)?;
             }
+            Event::Revocations(list) => self.spreading.hold(list),
         }
         Ok(())
     }
@@ -306,6 +310,9 @@ impl Session {
         {
             self.incoming.fetch(desk);
         }
+        if let Some(list) = self.spreading.next(now.monotonic) {
+            desk.say(&Message::Revocations { list });
+        }
         if !desk.has_sent && now.monotonic >= self.last_sent + PING_AFTER {
             desk.say(&Message::Ping {
                 now_ms: now.unix_ms,
@@ -331,6 +338,7 @@ impl Session {
             Some(from_unix(self.peer.expires_ms())),
             self.incoming.busy_until,
             self.incoming.next_fetch_ms().map(from_unix),
+            self.spreading.alarm(),
         ];
         let next = alarms.into_iter().flatten().min();
         // An alarm that comes too early does no harm; one more does.
@@ -430,6 +438,10 @@ impl Session {
                 let how = (may_continue, holds_documents);
                 self.outgoing
                     .serve((terms, verdicts), cursor.to_vec(), how, desk);
+            }
+            Message::Revocations { list } => {
+                self.spreading.hear(&list, desk.now.monotonic)?;
+                desk.act(Action::Revocations(list));
             }
             Message::Scope { generation, scope } => self.incoming.scoped(generation, scope, desk),
             Message::Batch(part) => self.incoming.take(part, bytes.len(), desk)?,

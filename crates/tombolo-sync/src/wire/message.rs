@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tombolo_document::bytes::{DecodeError, Reader, put_blob, put_text, put_varint};
 use tombolo_document::raw;
 use tombolo_document::{Actor, DocumentId, Object, SiteId, Value};
+use tombolo_identity::REVOCATIONS_BYTES_MAX;
 
 use super::WireError;
 use super::batch::BatchPart;
@@ -22,6 +23,7 @@ const ACK: u8 = 6;
 const FETCH: u8 = 7;
 const PING: u8 = 8;
 const BYE: u8 = 9;
+const REVOCATIONS: u8 = 10;
 
 const HOLDS: u8 = 1;
 const CONTINUE: u8 = 2;
@@ -177,6 +179,11 @@ pub enum Message {
         /// For people.
         reason: String,
     },
+    /// Who is cut off.
+    Revocations {
+        /// A signed list, not checked here.
+        list: Bytes,
+    },
 }
 
 impl Message {
@@ -240,6 +247,10 @@ impl Message {
                 out.extend_from_slice(&[BYE, *code]);
                 put_text(&mut out, shortened(reason, REASON_BYTES_MAX));
             }
+            Self::Revocations { list } => {
+                out.push(REVOCATIONS);
+                put_blob(&mut out, list);
+            }
         }
         out
     }
@@ -271,6 +282,11 @@ fn take(kind: u8, reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Message, Wir
         let code = reader.byte("code")?;
         let reason = take_text(reader, REASON_BYTES_MAX, "reason")?;
         return Ok(Message::Bye { code, reason });
+    }
+    if kind == REVOCATIONS {
+        let list = take_blob(reader, REVOCATIONS_BYTES_MAX, "revocations")?;
+        let list = bytes.slice_ref(list);
+        return Ok(Message::Revocations { list });
     }
     let generation = reader.varint("generation")?;
     Ok(match kind {

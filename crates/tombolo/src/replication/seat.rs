@@ -23,6 +23,8 @@ pub enum Outward {
     Wake(Duration),
     /// The peer said who it is.
     Met(Box<Hello>),
+    /// The peer sent a signed list of revocations.
+    Revocations(Bytes),
     /// For the operator.
     Notice(Notice),
     /// The link is to be closed.
@@ -116,6 +118,10 @@ impl Seat {
                 }
                 Action::Met(hello) => {
                     outward.push(Outward::Met(hello));
+                    continue;
+                }
+                Action::Revocations(list) => {
+                    outward.push(Outward::Revocations(list));
                     continue;
                 }
                 Action::Notice(notice) => {

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tombolo_identity::{PeerPublicKey, VerifiedPeer};
-use tombolo_mesh::{EstablishedLink, LinkError};
+use tombolo_mesh::{Credential, EstablishedLink, LinkError};
 use tombolo_query::Parameters;
 use tombolo_sync::wire::Channel;
 use tombolo_sync::{Action, CloseReason, Event, Interests, Local, Notice, Now, Session};
 
 use super::board::Board;
 use super::courier::{OUTBOX_FRAMES_MAX, carry};
+use super::spreading::{Offer, offer};
 use crate::replication::{Host, Views};
 
 /// Answers of the store that may wait for a session, which asks for one apply
@@ -26,11 +27,15 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) host: Host,
+    /// What every session is, but for the permissions, which are its link's.
     pub(crate) local: Arc<Local>,
+    pub(crate) credential: Arc<Credential>,
     pub(crate) board: Arc<Board>,
     pub(crate) interests: watch::Receiver<Arc<Interests>>,
     pub(crate) parameters: watch::Receiver<Arc<Parameters>>,
     pub(crate) commits: watch::Receiver<u64>,
+    /// The version of the revocations that are held.
+    pub(crate) revocations: watch::Receiver<u64>,
 }
 
 /// Runs a session until its link ends.
@@ -48,7 +53,11 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
     let (sender, mut receiver) = link.split();
     let (outbox, frames) = mpsc::channel(OUTBOX_FRAMES_MAX);
     let mut courier = tokio::spawn(carry(frames, sender));
-    let mut driver = Driver::open(&mut common, peer, outbox, number);
+    let local = Local {
+        permissions: guard.own_permissions().clone(),
+        ..Local::clone(&common.local)
+    };
+    let mut driver = Driver::open(&mut common, (local, peer), outbox, number);
     let ended = loop {
         if let Some(ended) = driver.ended.take() {
             break ended;
@@ -73,6 +82,7 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
                 let parameters = Arc::clone(&common.parameters.borrow_and_update());
                 driver.handle(Event::Parameters(parameters));
             }
+            Ok(()) = common.revocations.changed() => driver.tell_revocations(),
             () = tokio::time::sleep_until(wake) => {
                 driver.wake = Instant::now() + Duration::from_secs(3600);
                 driver.handle(Event::Tick);
@@ -91,6 +101,8 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
 
 enum Ended {
     Session(CloseReason),
+    /// The peer did what none that keeps to the rules does.
+    Misbehaved(String),
     Link(String),
 }
 
@@ -105,6 +117,9 @@ impl Ended {
             Self::Link(reason) => {
                 tracing::info!(target: "tombolo::sync", %peer, address, reason, "the link to a peer ended");
             }
+            Self::Misbehaved(reason) => {
+                tracing::warn!(target: "tombolo::sync", %peer, address, reason, "the link to a peer that misbehaved was ended");
+            }
             Self::Session(reason) => {
                 tracing::warn!(target: "tombolo::sync", %peer, address, %reason, "a session with a peer ended");
             }
@@ -116,6 +131,7 @@ impl Ended {
 struct Driver {
     host: Host,
     board: Arc<Board>,
+    credential: Arc<Credential>,
     key: PeerPublicKey,
     number: u64,
     session: Session,
@@ -130,24 +146,25 @@ struct Driver {
 impl Driver {
     fn open(
         common: &mut Common,
-        peer: VerifiedPeer,
+        (local, peer): (Local, VerifiedPeer),
         outbox: mpsc::Sender<(Channel, Bytes)>,
         number: u64,
     ) -> Self {
         let host = common.host.clone();
         // From here on a change of any of them wakes the loop.
         common.commits.borrow_and_update();
+        common.revocations.borrow_and_update();
         let interests = Arc::clone(&common.interests.borrow_and_update());
         let parameters = Arc::clone(&common.parameters.borrow_and_update());
         let state = (host.standing(), interests, parameters);
         let (answer, answers) = mpsc::channel(ANSWERS_MAX);
         let mut actions = Vec::new();
         let key = peer.peer_key().clone();
-        let local = Arc::clone(&common.local);
-        let session = Session::open(local, peer, state, host.now(), &mut actions);
+        let session = Session::open(Arc::new(local), peer, state, host.now(), &mut actions);
         let mut driver = Self {
             host,
             board: Arc::clone(&common.board),
+            credential: Arc::clone(&common.credential),
             key,
             number,
             session,
@@ -159,7 +176,28 @@ impl Driver {
             ended: None,
         };
         driver.perform(actions);
+        driver.tell_revocations();
         driver
+    }
+
+    /// The session is to tell its peer of the list that is held.
+    fn tell_revocations(&mut self) {
+        if let Some(list) = self.credential.revocations_told() {
+            self.handle(Event::Revocations(list));
+        }
+    }
+
+    /// The peer offers a list; gives the one that it should have instead.
+    fn take_revocations(&mut self, list: &Bytes) -> Option<Event> {
+        let credential = &self.credential;
+        match aside(false, || offer(credential, list, &self.key)) {
+            Offer::Taken => None,
+            Offer::Older => credential.revocations_told().map(Event::Revocations),
+            Offer::Refused(error) => {
+                self.ended = Some(Ended::Misbehaved(error.to_string()));
+                None
+            }
+        }
     }
 
     fn committed(&mut self) {
@@ -213,6 +251,7 @@ impl Driver {
             }
             Action::Remember(records) => self.remember(records),
             Action::RenewIdentity => self.host.queue_renewal(),
+            Action::Revocations(list) => return self.take_revocations(&list),
             Action::Met(hello) => {
                 tracing::info!(target: "tombolo::sync", peer = %self.key, device_name = hello.device_name, version = hello.version, "exchanging documents with a peer");
                 self.board.met(&self.key, self.number, *hello);

@@ -8,6 +8,7 @@ mod courier;
 mod driver;
 mod options;
 mod service;
+mod spreading;
 mod subscriptions;
 
 pub use board::{PeerProgress, SyncStatus};

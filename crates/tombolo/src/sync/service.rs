@@ -15,6 +15,7 @@ use tombolo_sync::Local;
 use super::board::SyncStatus;
 use super::driver::{Common, drive};
 use super::options::{SyncError, SyncOptions};
+use super::spreading;
 use crate::commit_feed::CommitListener;
 use crate::database::{Database, Executor};
 use crate::replication::Host;
@@ -88,11 +89,12 @@ impl Database {
             return Err(SyncError::AlreadyRunning);
         }
         let peer_key = self.peer_key.as_ref().ok_or(SyncError::NoPeerKey)?;
-        let credential = Credential::new(
+        let credential = Arc::new(Credential::new(
             options.shared_key,
             peer_key.to_pkcs8().ok_or(SyncError::NoPeerKey)?.as_ref(),
             &self.options.database_id,
-        )?;
+        )?);
+        spreading::load(&self.store, &credential)?;
         let (committed, commits) = watch::channel(0);
         let listener = self.on_commit(move |range| {
             committed.send_replace(*range.end());
@@ -105,6 +107,8 @@ impl Database {
             interests: self.subscriptions.watch(),
             parameters: self.engine.watch_parameters(),
             commits,
+            revocations: credential.revocation_changes(),
+            credential: Arc::clone(&credential),
         };
         let config = MeshConfig {
             listen: options.listen,
@@ -232,11 +236,13 @@ fn begin(
 async fn serve(mesh: &Mesh, common: Common, mut stopping: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
     let mut number = 0;
+    let mut revocations = common.credential.revocation_changes();
     loop {
         tokio::select! {
             // An error says that the owner is gone, which is a stop too.
             _ = stopping.wait_for(|stop| *stop) => break,
             Some(_) = sessions.join_next() => {}
+            Ok(()) = revocations.changed() => spreading::keep(&common.host, &common.credential),
             link = mesh.next_link() => match link {
                 Some(link) => {
                     number += 1;
