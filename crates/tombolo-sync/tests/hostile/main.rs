@@ -14,5 +14,6 @@ mod held;
 mod limits;
 mod order;
 mod refused;
+mod revocations;
 mod scene;
 mod view;

@@ -57,6 +57,7 @@ fn nothing_but_signs_of_life_may_come_before_hello() {
             generation,
             documents: Vec::new(),
         },
+        Message::Revocations { list: Bytes::new() },
     ];
     for message in messages {
         let mut scene = Scene::open(cars(1), tombolo_identity::Permissions::everything());

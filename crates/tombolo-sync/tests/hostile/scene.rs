@@ -46,6 +46,8 @@ pub(crate) struct Scene {
     /// What went to the store.
     pub(crate) applied: Vec<Arriving>,
     pub(crate) notices: Vec<Notice>,
+    /// The lists of revocations that the peer is said to have sent.
+    pub(crate) lists: Vec<Bytes>,
     pub(crate) closed: Option<CloseReason>,
     /// How often the store was told to become another.
     pub(crate) renewed: usize,
@@ -122,6 +124,7 @@ impl Scene {
             largest_reading: 0,
             applied: Vec::new(),
             notices: Vec::new(),
+            lists: Vec::new(),
             closed: None,
             renewed: 0,
             kept: BTreeSet::new(),
@@ -272,6 +275,7 @@ impl Scene {
             Action::Remember(records) => self.view.remember(records),
             Action::RenewIdentity => self.renewed += 1,
             Action::Notice(notice) => self.notices.push(notice),
+            Action::Revocations(list) => self.lists.push(list),
             Action::Close(reason) => self.closed = Some(reason),
             _ => {}
         }

@@ -115,6 +115,8 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         }),
         any::<u64>().prop_map(|now_ms| Message::Ping { now_ms }),
         (any::<u8>(), ".{0,20}").prop_map(|(code, reason)| Message::Bye { code, reason }),
+        prop::collection::vec(any::<u8>(), 0..40)
+            .prop_map(|list| Message::Revocations { list: list.into() }),
     ]
 }
 
