@@ -31,7 +31,7 @@ mod testing;
 pub use context::{Context, NoSystemRows, SystemRows};
 pub use error::QueryError;
 pub use limits::{Limit, Limits};
-pub use outcome::{Outcome, OutcomeKind};
+pub use outcome::{Outcome, OutcomeKind, WARNINGS_MAX};
 pub use parameter::{ParameterChange, Parameters};
 pub use parse::ParseError;
 pub use run::Drafted;

@@ -94,6 +94,18 @@ impl Statement {
         }
     }
 
+    /// The collection whose documents it changes for all peers; `None` for an
+    /// EVICT, which changes them here alone, and for what writes no document.
+    #[must_use]
+    pub fn shared_collection(&self) -> Option<&str> {
+        match &self.action {
+            Action::Insert(insert) => Some(&insert.collection.name),
+            Action::Update(update) => Some(&update.selection.term.collection.name),
+            Action::Remove(remove) if !remove.evict => Some(&remove.selection.term.collection.name),
+            _ => None,
+        }
+    }
+
     fn terms(&self) -> &[Term] {
         match &self.action {
             Action::Select(query) => &query.terms,

@@ -13,20 +13,23 @@ use tombolo_store::{Store, Timekeeper};
 
 use crate::commit_feed::CommitFeed;
 use crate::error::{ExecuteError, OpenError, TransactionError};
+use crate::login::{LoginShell, Outside, OwnRights};
 use crate::observe::ObserverShell;
 use crate::options::Options;
 use crate::peer_key::PeerKey;
 use crate::response::Response;
 use crate::statements::{Prepared, StatementCache};
-use crate::surroundings::{Entropy, ObserverDriver, RandomIds};
+use crate::surroundings::{Device, Entropy, ObserverDriver, RandomIds};
 use crate::sync::{Board, Subscriptions, SyncShell};
 use crate::transaction::{ReadTransaction, Transaction};
 
 /// An open database. Dropping it waits for the writes that were begun.
 pub struct Database {
     /// First, so that its sessions end before what they work on.
-    pub(crate) sync: SyncShell,
-    /// Next, so that their thread lets go of the store before it closes.
+    pub(crate) sync: Arc<SyncShell>,
+    /// Next, so that nothing asks for a login any more.
+    pub(crate) login: LoginShell,
+    /// Then these, so that their thread lets go of the store before it closes.
     pub(crate) observers: ObserverShell,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) board: Arc<Board>,
@@ -45,23 +48,28 @@ pub(crate) struct Executor {
     parameters: watch::Sender<Arc<Parameters>>,
     statements: StatementCache,
     board: Arc<Board>,
+    rights: OwnRights,
 }
 
 impl Database {
     pub(crate) fn assemble(
-        options: Options,
+        (options, device): (Options, Option<Device>),
         store: Arc<Store>,
         engine: Arc<Executor>,
         commit_feed: Arc<CommitFeed>,
         driver: ObserverDriver,
     ) -> Result<Self, OpenError> {
         let (observed, executor) = (Arc::clone(&store), Arc::clone(&engine));
+        let sync = Arc::default();
+        let whose = (options.database_id.as_str(), device.as_ref());
+        let login = LoginShell::open(&engine, &sync, whose, driver).map_err(OpenError::Thread)?;
         Ok(Self {
-            sync: SyncShell::default(),
+            sync,
+            login,
             observers: ObserverShell::start(observed, executor, &commit_feed, driver)?,
             subscriptions: Arc::default(),
             board: Arc::clone(engine.board()),
-            peer_key: None,
+            peer_key: device.map(|device| device.key),
             options,
             commit_feed,
             store,
@@ -131,20 +139,53 @@ impl Database {
         time_left: Option<Duration>,
         done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
     ) -> Result<(), ExecuteError> {
+        self.queue(statement, (arguments, Outside::Warn), time_left, done)
+    }
+
+    /// As [`Database::write`], and refuses a statement as a whole that writes a
+    /// document which no peer would take from this device.
+    ///
+    /// # Errors
+    /// As for [`Database::write`]; `done` gets [`ExecuteError::NotPermitted`].
+    pub fn write_permitted(
+        &self,
+        statement: &Prepared,
+        arguments: Arc<Object>,
+        time_left: Option<Duration>,
+        done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
+    ) -> Result<(), ExecuteError> {
+        self.queue(statement, (arguments, Outside::Refuse), time_left, done)
+    }
+
+    fn queue(
+        &self,
+        statement: &Prepared,
+        (arguments, outside): (Arc<Object>, Outside),
+        time_left: Option<Duration>,
+        done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
+    ) -> Result<(), ExecuteError> {
         let until = self.engine.until(time_left);
         let drafted = self.engine.draft(statement, &arguments, until)?;
         let (engine, statement) = (Arc::clone(&self.engine), statement.clone());
+        let counting = Arc::clone(&self.engine);
         let work = move |transaction: &mut tombolo_store::Transaction<'_>| {
-            if let Some(drafted) = &drafted
-                && let Some(outcome) = engine.insert(drafted, transaction, until)?
-            {
-                return Ok(outcome);
-            }
-            engine.write(&statement, transaction, &arguments, until)
+            let inserted = match &drafted {
+                Some(drafted) => engine.insert(drafted, transaction, until)?,
+                None => None,
+            };
+            let mut outcome = match inserted {
+                Some(outcome) => outcome,
+                None => engine.write(&statement, transaction, &arguments, until)?,
+            };
+            let withheld = engine.rights.judge(&statement, &mut outcome, outside)?;
+            Ok((outcome, withheld))
         };
-        let finish = |result: Result<(tombolo_store::Commit, Outcome), _>| {
+        let finish = move |result: Result<(tombolo_store::Commit, (Outcome, u64)), _>| {
             done(match result {
-                Ok((commit, outcome)) => Ok(Response::new(outcome, Some(commit.number))),
+                Ok((commit, (outcome, withheld))) => {
+                    counting.rights.count(withheld);
+                    Ok(Response::new(outcome, Some(commit.number)))
+                }
                 Err(error) => Err(ExecuteError::from(error)),
             });
         };
@@ -193,7 +234,13 @@ impl Executor {
             parameters: watch::Sender::default(),
             statements: StatementCache::default(),
             board,
+            rights: OwnRights::default(),
         }
+    }
+
+    /// What this device may write to peers.
+    pub(crate) const fn rights(&self) -> &OwnRights {
+        &self.rights
     }
 
     pub(crate) const fn board(&self) -> &Arc<Board> {

@@ -62,6 +62,19 @@ pub enum ExecuteError {
     /// The database was closed while the statement waited.
     #[error("the database was closed while the statement waited")]
     Closed,
+    /// The user that is logged in here may not write the document, so no peer
+    /// would take it from this device.
+    #[error(
+        "the document {id} of {collection} was not written: the user that is logged in on this node may write {rule}"
+    )]
+    NotPermitted {
+        /// In which collection.
+        collection: String,
+        /// The document, as JSON, cut if it is long.
+        id: String,
+        /// What may be written there.
+        rule: String,
+    },
     /// Only a SELECT has rows to observe. The caller's fault.
     #[error("only a SELECT can be observed, without EXPLAIN, PROFILE or ADVISE before it")]
     NotObservable,

@@ -24,6 +24,7 @@ mod database;
 mod differ;
 mod error;
 mod fingerprint;
+pub mod login;
 mod observe;
 mod open;
 mod options;
@@ -42,6 +43,7 @@ pub use commit_feed::{COMMIT_LISTENERS_MAX, CommitListener};
 pub use database::Database;
 pub use differ::{Diff, Differ};
 pub use error::{ExecuteError, OpenError, TransactionError};
+pub use login::{AuthObserver, AuthServer, AuthStatus, LoginError, LoginOutcome};
 pub use observe::{OBSERVERS_MAX, Observer};
 pub use options::{Options, Storage};
 pub use peer_key::PeerKeyError;
@@ -49,11 +51,13 @@ pub use response::Response;
 pub use statements::Prepared;
 pub use surroundings::{ObserverDriver, Surroundings};
 pub use sync::{
-    MAX_LINKS_DEFAULT, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX, Subscription,
-    SyncError, SyncOptions, SyncStatus,
+    MAX_LINKS_DEFAULT, Membership, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX,
+    Subscription, SyncError, SyncOptions, SyncStatus,
 };
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
-pub use tombolo_identity::{PeerPublicKey, SharedKey, SharedKeyError};
+pub use tombolo_identity::{
+    PeerPublicKey, Permissions, Quoted, SharedKey, SharedKeyError, VerifyError,
+};
 pub use tombolo_mesh::presence::PresenceGraph;
 pub use tombolo_mesh::{DialState, MeshError, MeshStatus, ServerStatus};
 pub use tombolo_query::{OutcomeKind, Parameters, QueryError};

@@ -13,7 +13,7 @@ use crate::error::OpenError;
 use crate::options::{Options, Storage};
 use crate::peer_key::PeerKey;
 use crate::place;
-use crate::surroundings::{Entropy, Surroundings, SystemTimekeeper, system_entropy};
+use crate::surroundings::{Device, Entropy, Surroundings, SystemTimekeeper, system_entropy};
 use crate::sync::Board;
 
 impl Database {
@@ -41,9 +41,13 @@ impl Database {
         let site = SiteId::derive(&options.database_id, key.public());
         let entropy = system_entropy().map_err(|error| OpenError::Entropy(Box::new(error)))?;
         let time = Arc::new(SystemTimekeeper::new());
-        let mut database =
-            Self::open_with(options, Surroundings::new(engine, time, entropy, site))?;
-        database.peer_key = Some(key);
+        let mut surroundings = Surroundings::new(engine, time, entropy, site);
+        let directory = match &options.storage {
+            Storage::Directory(directory) => Some(directory.clone()),
+            Storage::Memory => None,
+        };
+        surroundings.device = Some(Device { key, directory });
+        let database = Self::open_with(options, surroundings)?;
         if let (Storage::Directory(directory), false) = (&database.options.storage, is_here) {
             place::settle(directory, &database)?;
         }
@@ -66,6 +70,7 @@ impl Database {
             entropy,
             site,
             observers,
+            device,
         } = surroundings;
         let entropy = Entropy::new(entropy);
         let feed = Arc::new(CommitFeed::default());
@@ -81,6 +86,6 @@ impl Database {
         let store = Arc::new(Store::open(engine, settings)?);
         let board = Arc::new(Board::new(Arc::clone(&store)));
         let executor = Arc::new(Executor::new(time, entropy, board));
-        Self::assemble(options, store, executor, feed, observers)
+        Self::assemble((options, device), store, executor, feed, observers)
     }
 }

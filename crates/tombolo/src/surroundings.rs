@@ -3,12 +3,15 @@
 //! randomness, so that a simulator that brings its own repeats every run.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tombolo_document::SiteId;
 use tombolo_store::Timekeeper;
 use tombolo_store::engine::Engine;
+
+use crate::peer_key::{PeerKey, PeerKeyError};
 
 /// Hash domain of generated ids.
 const IDS_DOMAIN: &str = "tombolo 2026-11 generated ids";
@@ -32,8 +35,17 @@ pub struct Surroundings {
     /// Under whose name the database writes. Two databases that meet in a mesh
     /// must never share one.
     pub site: SiteId,
-    /// Who runs the observers.
+    /// Who runs the observers, and what is due about the login.
     pub observers: ObserverDriver,
+    /// What the device proves itself with; none unless it is given one.
+    pub(crate) device: Option<Device>,
+}
+
+/// A device: its own key, and where its login is kept.
+pub(crate) struct Device {
+    pub(crate) key: PeerKey,
+    /// `None`: nowhere.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// Who runs observers again after commits.
@@ -60,7 +72,24 @@ impl Surroundings {
             entropy: Box::new(entropy),
             site,
             observers: ObserverDriver::default(),
+            device: None,
         }
+    }
+
+    /// With the key of a device and its login in `directory`, made if they are
+    /// absent, so that the database can log in and sync. The site is that of the
+    /// device then. The directory belongs to one process at a time.
+    ///
+    /// # Errors
+    /// The key cannot be read or written.
+    pub fn on_device(mut self, database_id: &str, directory: &Path) -> Result<Self, PeerKeyError> {
+        let key = PeerKey::load_or_create(directory)?;
+        self.site = SiteId::derive(database_id, key.public());
+        self.device = Some(Device {
+            key,
+            directory: Some(directory.to_owned()),
+        });
+        Ok(self)
     }
 }
 

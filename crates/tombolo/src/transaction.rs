@@ -9,6 +9,7 @@ use tombolo_store::{OpenTransaction, Snapshot, Store, StoreError};
 
 use crate::database::Executor;
 use crate::error::ExecuteError;
+use crate::login::Outside;
 use crate::response::Response;
 
 /// A transaction that reads its own writes. Made by `Database::transaction`.
@@ -18,6 +19,8 @@ pub struct Transaction {
     /// The store failed in the middle of a statement: what it wrote before must
     /// not be kept.
     broken: bool,
+    /// Documents that will not sync if it is kept.
+    withheld: u64,
 }
 
 impl Transaction {
@@ -33,6 +36,7 @@ impl Transaction {
             open,
             executor,
             broken: false,
+            withheld: 0,
         })
     }
 
@@ -51,7 +55,12 @@ impl Transaction {
         let (answer, answered) = sync_channel(1);
         self.open.run(move |transaction| {
             let outcome = executor.write(&statement, transaction, &arguments, None);
-            let _ = answer.try_send(outcome);
+            let judged = outcome.and_then(|mut outcome| {
+                let rights = executor.rights();
+                let withheld = rights.judge(&statement, &mut outcome, Outside::Warn)?;
+                Ok((outcome, withheld))
+            });
+            let _ = answer.try_send(judged);
         })?;
         let Ok(outcome) = answered.recv() else {
             return Err(self.why_ended());
@@ -59,7 +68,9 @@ impl Transaction {
         if let Err(ExecuteError::Query(QueryError::Source(_))) = &outcome {
             self.broken = true;
         }
-        Ok(Response::new(outcome?, None))
+        let (outcome, withheld) = outcome?;
+        self.withheld += withheld;
+        Ok(Response::new(outcome, None))
     }
 
     /// A step was dropped unrun: the next one is told why.
@@ -80,6 +91,7 @@ impl Transaction {
             let _ = answer.try_send(result);
         })?;
         let commit = answered.recv().unwrap_or(Err(StoreError::Closed))?;
+        self.executor.rights().count(self.withheld);
         Ok(commit.number)
     }
 }

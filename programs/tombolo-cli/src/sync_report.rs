@@ -37,7 +37,11 @@ pub(crate) fn conclude(database: &Database) {
 
 /// `None` while sync is off.
 fn line(status: &SyncStatus) -> Option<String> {
-    let SyncStatus { mesh, peers } = status;
+    let SyncStatus {
+        mesh,
+        peers,
+        withheld_documents,
+    } = status;
     let MeshStatus {
         links,
         servers,
@@ -59,6 +63,11 @@ fn line(status: &SyncStatus) -> Option<String> {
     );
     for (kind, count) in failures {
         text.push_str(&format!(", {count} failed by {kind}"));
+    }
+    if *withheld_documents > 0 {
+        text.push_str(&format!(
+            ", {withheld_documents} documents written here that will not sync"
+        ));
     }
     Some(text)
 }

@@ -41,6 +41,10 @@ pub struct SyncStatus {
     pub mesh: Option<MeshStatus>,
     /// Every peer that was ever met, by its key.
     pub peers: Vec<PeerProgress>,
+    /// Documents that were written here since the start and will not sync,
+    /// because the user that is logged in may not write them; one that was
+    /// written twice counts twice.
+    pub withheld_documents: u64,
 }
 
 /// Shared by all sessions.

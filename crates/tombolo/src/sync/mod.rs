@@ -12,7 +12,7 @@ mod spreading;
 mod subscriptions;
 
 pub use board::{PeerProgress, SyncStatus};
-pub use options::{MAX_LINKS_DEFAULT, RETRY_INTERVAL_DEFAULT, SyncError, SyncOptions};
+pub use options::{MAX_LINKS_DEFAULT, Membership, RETRY_INTERVAL_DEFAULT, SyncError, SyncOptions};
 pub use subscriptions::{SUBSCRIPTIONS_MAX, Subscription};
 
 pub(crate) use board::Board;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tombolo_identity::SharedKey;
+use tombolo_identity::{Quoted, SharedKey, VerifyError};
 use tombolo_mesh::{CredentialError, MeshError};
 use tombolo_store::StoreError;
 
@@ -12,11 +12,20 @@ pub const RETRY_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 /// How many links there may be at a time.
 pub const MAX_LINKS_DEFAULT: usize = 256;
 
-/// How a database takes part in a mesh. Whoever holds the same shared key and
+/// What makes a mesh out of strangers.
+pub enum Membership {
+    /// Whoever holds the same shared key is let in and may do everything.
+    SharedKey(SharedKey),
+    /// Whoever logged in to the same identity service is let in, and may do what
+    /// the service granted. Somebody must be logged in to start.
+    LoggedIn,
+}
+
+/// How a database takes part in a mesh. Whoever has the same membership and
 /// database id is let in, and nobody else.
 pub struct SyncOptions {
     /// What makes a mesh out of strangers.
-    pub shared_key: SharedKey,
+    pub membership: Membership,
     /// Addresses to listen on; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
     /// Peers to stay linked to, as `host:port`.
@@ -27,17 +36,53 @@ pub struct SyncOptions {
     pub max_links: usize,
 }
 
+/// Where a mesh is met, without what it takes to be let in.
+#[derive(Clone)]
+pub(crate) struct Meeting {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) known_tcp_servers: Vec<String>,
+    pub(crate) retry_interval: Duration,
+    pub(crate) max_links: usize,
+}
+
 impl SyncOptions {
-    /// A member of the mesh that neither listens nor dials yet.
+    /// A member by a shared key that neither listens nor dials yet.
     #[must_use]
     pub const fn new(shared_key: SharedKey) -> Self {
+        Self::of(Membership::SharedKey(shared_key))
+    }
+
+    /// A member by a login that neither listens nor dials yet.
+    #[must_use]
+    pub const fn logged_in() -> Self {
+        Self::of(Membership::LoggedIn)
+    }
+
+    const fn of(membership: Membership) -> Self {
         Self {
-            shared_key,
+            membership,
             listen: Vec::new(),
             known_tcp_servers: Vec::new(),
             retry_interval: RETRY_INTERVAL_DEFAULT,
             max_links: MAX_LINKS_DEFAULT,
         }
+    }
+
+    pub(crate) fn into_parts(self) -> (Membership, Meeting) {
+        let Self {
+            membership,
+            listen,
+            known_tcp_servers,
+            retry_interval,
+            max_links,
+        } = self;
+        let meeting = Meeting {
+            listen,
+            known_tcp_servers,
+            retry_interval,
+            max_links,
+        };
+        (membership, meeting)
     }
 }
 
@@ -52,6 +97,20 @@ pub enum SyncError {
     /// no peer key to prove itself with.
     #[error("this database was opened without a peer key")]
     NoPeerKey,
+    /// The caller's: nobody is logged in.
+    #[error("nobody is logged in: log in first, or start sync with a shared key")]
+    NotLoggedIn,
+    /// The caller's: the certificate does not hold now.
+    #[error("{0}; log in again")]
+    Login(VerifyError),
+    /// The caller's: documents of a user are not given to whoever has a key.
+    #[error(
+        "the user {user_id} is logged in and a shared key was given: start sync with the login, or log out first"
+    )]
+    LoggedIn {
+        /// Who is.
+        user_id: Quoted,
+    },
     /// The operator's: the keys or the database id are not usable.
     #[error(transparent)]
     Credential(#[from] CredentialError),

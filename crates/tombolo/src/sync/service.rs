@@ -7,14 +7,14 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tombolo_identity::{PeerPublicKey, Permissions};
+use tombolo_identity::{PeerPublicKey, Permissions, Quoted};
 use tombolo_mesh::presence::{Neighbour, PresenceGraph};
 use tombolo_mesh::{Credential, Mesh, MeshConfig, MeshError, MeshStatus};
 use tombolo_sync::Local;
 
 use super::board::SyncStatus;
 use super::driver::{Common, drive};
-use super::options::{SyncError, SyncOptions};
+use super::options::{Meeting, Membership, SyncError, SyncOptions};
 use super::spreading;
 use crate::commit_feed::CommitListener;
 use crate::database::{Database, Executor};
@@ -25,10 +25,21 @@ const WORKERS: usize = 2;
 
 /// The service of a database, if it runs.
 #[derive(Default)]
-pub(crate) struct SyncShell(Mutex<Option<Running>>);
+pub(crate) struct SyncShell(Mutex<Activity>);
+
+#[derive(Default)]
+enum Activity {
+    #[default]
+    Off,
+    Running(Running),
+    /// The login ran out; the next one goes on from here.
+    Suspended(Meeting),
+}
 
 struct Running {
     mesh: Arc<Mesh>,
+    /// Where it goes on after the next login; `None` under a shared key.
+    resumption: Option<Meeting>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
     _commits: CommitListener,
@@ -51,19 +62,57 @@ impl tombolo_mesh::Surroundings for Outside {
 }
 
 impl SyncShell {
+    /// Ends it, and waits for that.
     pub(crate) fn stop(&self) {
-        let running = self.lock().take();
-        drop(running);
+        *self.lock() = Activity::Off;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+    /// Ends it until the next login, if it runs by one.
+    pub(crate) fn suspend(&self) {
+        let mut activity = self.lock();
+        if let Activity::Running(Running {
+            resumption: Some(meeting),
+            ..
+        }) = &*activity
+        {
+            let meeting = meeting.clone();
+            *activity = Activity::Suspended(meeting);
+        }
+    }
+
+    /// Ends it for good, if it runs or waits by a login.
+    pub(crate) fn leave(&self) {
+        let mut activity = self.lock();
+        if !activity.is_by_shared_key() {
+            *activity = Activity::Off;
+        }
+    }
+
+    pub(crate) fn runs_with_shared_key(&self) -> bool {
+        self.lock().is_by_shared_key()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Activity> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mesh(&self) -> Option<Arc<Mesh>> {
-        self.lock()
-            .as_ref()
-            .map(|running| Arc::clone(&running.mesh))
+        match &*self.lock() {
+            Activity::Running(running) => Some(Arc::clone(&running.mesh)),
+            _ => None,
+        }
+    }
+}
+
+impl Activity {
+    const fn is_by_shared_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Running(Running {
+                resumption: None,
+                ..
+            })
+        )
     }
 }
 
@@ -84,22 +133,50 @@ impl Database {
     /// # Errors
     /// [`SyncError`]; nothing runs then.
     pub fn start_sync(&self, options: SyncOptions) -> Result<(), SyncError> {
-        let mut shell = self.sync.lock();
-        if shell.is_some() {
+        let mut activity = self.sync.lock();
+        if let Activity::Running(_) = *activity {
             return Err(SyncError::AlreadyRunning);
         }
-        let peer_key = self.peer_key.as_ref().ok_or(SyncError::NoPeerKey)?;
-        let credential = Arc::new(Credential::new(
-            options.shared_key,
-            peer_key.to_pkcs8().ok_or(SyncError::NoPeerKey)?.as_ref(),
-            &self.options.database_id,
-        )?);
-        spreading::load(&self.store, &credential)?;
+        let (membership, meeting) = options.into_parts();
+        let credential = self.credential(membership)?;
+        *activity = Activity::Running(self.run(credential, meeting)?);
+        Ok(())
+    }
+
+    /// What this device proves itself with to peers.
+    fn credential(&self, membership: Membership) -> Result<Credential, SyncError> {
+        let peer_key = self.peer_key.as_ref().and_then(|key| key.to_pkcs8());
+        let peer_key = peer_key.ok_or(SyncError::NoPeerKey)?;
+        let login = self.credentials();
+        match (membership, login) {
+            (Membership::SharedKey(shared_key), None) => {
+                let database_id = &self.options.database_id;
+                let credential = Credential::new(shared_key, peer_key.as_ref(), database_id);
+                Ok(credential?)
+            }
+            (Membership::SharedKey(_), Some(login)) => Err(SyncError::LoggedIn {
+                user_id: Quoted::new(login.user_id()),
+            }),
+            (Membership::LoggedIn, None) => Err(SyncError::NotLoggedIn),
+            (Membership::LoggedIn, Some(login)) => {
+                let now_ms = self.time().unix_ms();
+                login.check_at(now_ms).map_err(SyncError::Login)?;
+                let certificate = login.certificate().to_vec();
+                let trust = login.trust().clone();
+                let credential = Credential::certified(certificate, peer_key.as_ref(), trust);
+                Ok(credential?)
+            }
+        }
+    }
+
+    fn run(&self, credential: Credential, meeting: Meeting) -> Result<Running, SyncError> {
         let (committed, commits) = watch::channel(0);
         let listener = self.on_commit(move |range| {
             committed.send_replace(*range.end());
         })?;
         let host = Host::new(self);
+        let credential = Arc::new(credential);
+        spreading::load(&self.store, &credential)?;
         let common = Common {
             local: Arc::new(self.local(&host)?),
             host,
@@ -110,24 +187,54 @@ impl Database {
             revocations: credential.revocation_changes(),
             credential: Arc::clone(&credential),
         };
+        let is_by_login = credential.expires_ms().is_some();
+        let resumption = is_by_login.then(|| meeting.clone());
         let config = MeshConfig {
-            listen: options.listen,
-            known_tcp_servers: options.known_tcp_servers,
-            retry_interval: options.retry_interval,
-            max_links: options.max_links,
+            listen: meeting.listen,
+            known_tcp_servers: meeting.known_tcp_servers,
+            retry_interval: meeting.retry_interval,
+            max_links: meeting.max_links,
             ..MeshConfig::default()
         };
         let outside = Arc::new(Outside(Arc::clone(&self.engine)));
         let (stop, stopping) = watch::channel(false);
         let start = Mesh::start(config, credential, outside);
         let (mesh, thread) = begin(start, common, stopping)?;
-        *shell = Some(Running {
+        Ok(Running {
             mesh,
+            resumption,
             stop,
             thread: Some(thread),
             _commits: listener,
-        });
-        Ok(())
+        })
+    }
+
+    /// Brings what a login gave to sync: to the one that runs, or to the one that
+    /// the end of the last login stopped.
+    pub(crate) fn renew_sync(&self) {
+        let mut activity = self.sync.lock();
+        let renewed = match &*activity {
+            Activity::Off => Ok(()),
+            Activity::Running(running) => self.renew(&running.mesh),
+            Activity::Suspended(meeting) => self.resume(meeting.clone()).map(|running| {
+                *activity = Activity::Running(running);
+            }),
+        };
+        if let Err(error) = renewed {
+            tracing::error!(target: "tombolo::sync", %error, "sync could not go on after a login: start it again");
+        }
+    }
+
+    fn renew(&self, mesh: &Mesh) -> Result<(), SyncError> {
+        let login = self.credentials().ok_or(SyncError::NotLoggedIn)?;
+        let (certificate, trust) = (login.certificate().to_vec(), login.trust().clone());
+        mesh.credential().renew(certificate, trust)?;
+        // One that came with the login was kept before.
+        Ok(spreading::load(&self.store, mesh.credential())?)
+    }
+
+    fn resume(&self, meeting: Meeting) -> Result<Running, SyncError> {
+        self.run(self.credential(Membership::LoggedIn)?, meeting)
     }
 
     /// Ends all links, and waits for it. What was acknowledged stays so.
@@ -138,7 +245,7 @@ impl Database {
     /// Whether the database takes part in a mesh.
     #[must_use]
     pub fn is_sync_active(&self) -> bool {
-        self.sync.lock().is_some()
+        matches!(*self.sync.lock(), Activity::Running(_))
     }
 
     /// Where peers can reach this one, with the ports that were taken.
@@ -155,6 +262,7 @@ impl Database {
         SyncStatus {
             mesh,
             peers: self.board.peers(),
+            withheld_documents: self.engine.rights().withheld(),
         }
     }
 
@@ -189,7 +297,8 @@ impl Database {
         let skew = self.options.skew_limit.as_millis();
         Ok(Local {
             database_id: self.options.database_id.clone(),
-            permissions: Permissions::everything(),
+            // Each session has its own: those of its link.
+            permissions: Permissions::nothing(),
             device_name: self.options.device_name.clone(),
             os: os_name().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
