@@ -439,10 +439,7 @@ impl Session {
                 self.outgoing
                     .serve((terms, verdicts), cursor.to_vec(), how, desk);
             }
-            Message::Revocations { list } => {
-                self.spreading.hear(&list, desk.now.monotonic)?;
-                desk.act(Action::Revocations(list));
-            }
+            Message::Revocations { list } => self.offered(list, desk)?,
             Message::Scope { generation, scope } => self.incoming.scoped(generation, scope, desk),
             Message::Batch(part) => self.incoming.take(part, bytes.len(), desk)?,
             Message::Want {
@@ -482,6 +479,12 @@ impl Session {
             echo: hello.map_or(LogId([0; 16]), |hello| hello.log),
             sealer: Sealer::new(self.local.secret, self.standing.log),
         }
+    }
+
+    fn offered(&mut self, list: Bytes, desk: &mut Desk<'_>) -> Result<(), CloseReason> {
+        self.spreading.hear(&list, desk.now.monotonic)?;
+        desk.act(Action::Revocations(list));
+        Ok(())
     }
 
     fn met(&mut self, hello: Hello, desk: &mut Desk<'_>) -> Result<(), CloseReason> {

@@ -247,10 +247,7 @@ impl Message {
                 out.extend_from_slice(&[BYE, *code]);
                 put_text(&mut out, shortened(reason, REASON_BYTES_MAX));
             }
-            Self::Revocations { list } => {
-                out.push(REVOCATIONS);
-                put_blob(&mut out, list);
-            }
+            Self::Revocations { list } => put_revocations(&mut out, list),
         }
         out
     }
@@ -387,6 +384,11 @@ fn take_interests(
         cursor,
         stated,
     })
+}
+
+fn put_revocations(out: &mut Vec<u8>, list: &[u8]) {
+    out.push(REVOCATIONS);
+    put_blob(out, list);
 }
 
 fn put_stated(out: &mut Vec<u8>, one: &Stated) {
