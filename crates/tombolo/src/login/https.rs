@@ -134,21 +134,20 @@ fn failed(error: reqwest::Error) -> ServiceError {
     ServiceError::Broken { reason }
 }
 
+/// Whether TLS is among the causes. An I/O error gives the causes of what it
+/// wraps and not the thing itself, so that is looked at first.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(inner) = cause {
         if inner.is::<rustls::Error>() {
             return true;
         }
-        // An I/O error hands out the causes of what it wraps and not the thing itself.
         let io = inner.downcast_ref::<std::io::Error>();
-        if io
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(|wrapped| wrapped.is::<rustls::Error>())
-        {
-            return true;
-        }
-        cause = inner.source();
+        let wrapped = io.and_then(std::io::Error::get_ref);
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => inner.source(),
+        };
     }
     false
 }
