@@ -111,7 +111,7 @@ fn rule(collection: &str, permissions: &Permissions) -> String {
     let queries = permissions.write.queries().unwrap_or_default();
     match queries.get(collection).filter(|texts| !texts.is_empty()) {
         None => format!("nothing in {collection}"),
-        Some(texts) => format!("there where {}", cut(&texts.join(" or "))),
+        Some(texts) => format!("in {collection} only where {}", cut(&texts.join(" or "))),
     }
 }
 

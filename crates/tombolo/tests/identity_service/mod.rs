@@ -5,6 +5,7 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::panic,
     reason = "each test program uses a part of it, and one that cannot be set up has failed"
 )]
 

@@ -1,0 +1,214 @@
+//! T30: a device that sends what it may not write. Its own side does not hold it
+//! back, as an altered program would not; the receiver drops each such change,
+//! keeps the bytes it had, and takes the rest of the same batch.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test whose world cannot be set up has failed"
+)]
+
+mod identity_service;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use identity_service::{Clock, DATABASE, NOW_MS, device};
+use tempfile::TempDir;
+use tombolo::replication::{Host, Outward, Seat};
+use tombolo::{Database, Object};
+use tombolo_identity::{
+    Authority, ChallengeKey, Granted, PeerKeyPair, Permissions, ProviderAnswer, Trust,
+    VerifiedPeer, verify_leaf,
+};
+use tombolo_sync::wire::Stated;
+use tombolo_sync::{Event, Interests, Local, Now};
+
+const SEED: &str = include_str!("../../../conformance/permissions/seed.json");
+const NOW: Now = Now {
+    unix_ms: NOW_MS,
+    monotonic: Duration::ZERO,
+};
+
+struct Peer {
+    database: Database,
+    key: PeerKeyPair,
+    local: Arc<Local>,
+    _directory: TempDir,
+}
+
+fn peer() -> Peer {
+    let directory = tempfile::tempdir().unwrap();
+    let database = device(&Clock::at(NOW_MS), directory.path());
+    let pkcs8 = std::fs::read(directory.path().join("peer.key")).unwrap();
+    let local = Arc::new(Local {
+        database_id: DATABASE.to_owned(),
+        // What its own program holds it to: nothing.
+        permissions: Permissions::everything(),
+        device_name: "device".to_owned(),
+        os: "Linux".to_owned(),
+        version: "0".to_owned(),
+        metadata: Vec::new(),
+        is_server: false,
+        secret: Host::new(&database).secret().unwrap(),
+        skew_limit_ms: 60_000,
+    });
+    Peer {
+        database,
+        key: PeerKeyPair::from_pkcs8(&pkcs8).unwrap(),
+        local,
+        _directory: directory,
+    }
+}
+
+/// A peer as the others see it after a login with this answer of its provider.
+fn proven(authority: &Authority, peer: &Peer, answer: Option<&str>) -> VerifiedPeer {
+    let challenges = ChallengeKey::new(&[1; 32]);
+    let challenge = challenges.challenge(DATABASE, [2; 16], NOW_MS).unwrap();
+    let signed = challenge.sign(&peer.key).unwrap();
+    let proven = challenges.prove(signed, DATABASE, NOW_MS).unwrap();
+    let granted = match answer.map(|text| ProviderAnswer::parse(text.as_bytes(), "my-auth")) {
+        None => Granted::playground(proven.peer_key()),
+        Some(Ok(ProviderAnswer::Granted(granted))) => *granted,
+        Some(other) => panic!("{other:?}"),
+    };
+    let certificate = authority.issue(proven.grant(granted), NOW_MS).unwrap();
+    let trust = Trust::of_authorities(&[authority.public().clone()], DATABASE).unwrap();
+    let no_chain: [&[u8]; 0] = [];
+    verify_leaf(&trust, certificate.der(), &no_chain, NOW_MS).unwrap()
+}
+
+fn books() -> Arc<Interests> {
+    let stated = Stated {
+        statement: "SELECT * FROM books".to_owned(),
+        arguments: Object::new(),
+    };
+    Arc::new(Interests::new(vec![stated]).0)
+}
+
+/// Exchanges until nothing is left to say. Each peer is told who the other is.
+fn exchange(left: (&Peer, VerifiedPeer), right: (&Peer, VerifiedPeer)) {
+    let mut queue = VecDeque::new();
+    let mut seats = Vec::new();
+    for (at, (own, other)) in [(left.0, right.1), (right.0, left.1)]
+        .into_iter()
+        .enumerate()
+    {
+        let host = Host::new(&own.database);
+        let local = Arc::clone(&own.local);
+        let (seat, out) = Seat::open(host, local, other, books(), NOW).unwrap();
+        seats.push(seat);
+        carry(&mut queue, at, out);
+    }
+    while let Some((to, frame)) = queue.pop_front() {
+        let out = seats[to].handle(Event::Frame(frame), NOW).unwrap();
+        carry(&mut queue, to, out);
+    }
+}
+
+fn carry(queue: &mut VecDeque<(usize, bytes::Bytes)>, from: usize, out: Vec<Outward>) {
+    for out in out {
+        match out {
+            Outward::Send(_, frame) => queue.push_back((1 - from, frame)),
+            Outward::Close(reason) => panic!("{from} closed: {reason}"),
+            _ => {}
+        }
+    }
+}
+
+fn run(peer: &Peer, statement: &str) {
+    peer.database.execute(statement, Object::new()).unwrap();
+}
+
+/// The bytes of each document that is there.
+fn states(peer: &Peer) -> BTreeMap<String, Vec<u8>> {
+    let mut states = BTreeMap::new();
+    let snapshot = peer.database.snapshot();
+    tombolo_query::Source::scan(&snapshot, "books", &mut |id, state| {
+        states.insert(format!("{id:?}"), state.to_vec());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    states
+}
+
+#[test]
+fn t30_each_kind_of_change_that_a_sender_may_not_write_is_dropped_and_the_rest_arrives() {
+    let authority = Authority::generate().unwrap();
+    let (honest, altered) = (peer(), peer());
+    let place = |place: &str, isbn: u32| format!("{{'locationId': '{place}', 'isbn': {isbn}}}");
+    let [foreign, own] = ["elsewhere", "abcedef123456"].map(|at| move |isbn| place(at, isbn));
+    for isbn in 1..=5 {
+        let id = foreign(isbn);
+        run(
+            &honest,
+            &format!("INSERT INTO books DOCUMENTS ({{'_id': {id}, 'title': 'kept', 'n': 1}})"),
+        );
+    }
+    let admin = || proven(&authority, &honest, None);
+    // When it still might, it got them all.
+    exchange(
+        (&honest, admin()),
+        (&altered, proven(&authority, &altered, None)),
+    );
+    assert_eq!(states(&honest), states(&altered));
+    let before = states(&honest);
+
+    let changed = altered.database.transaction(|transaction| {
+        let statements = [
+            format!(
+                "UPDATE books SET title = 'forged' WHERE _id = {}",
+                foreign(1)
+            ),
+            format!("DELETE FROM books WHERE _id = {}", foreign(2)),
+            format!(
+                "UPDATE books APPLY n PN_INCREMENT BY 7 WHERE _id = {}",
+                foreign(3)
+            ),
+            // A change of nothing but stamps.
+            format!("UPDATE books SET title = 'kept' WHERE _id = {}", foreign(4)),
+            format!(
+                "INSERT INTO books DOCUMENTS ({{'_id': {}, 'title': 'new'}})",
+                foreign(6)
+            ),
+            format!(
+                "INSERT INTO books DOCUMENTS ({{'_id': {}, 'title': 'own'}})",
+                own(1)
+            ),
+        ];
+        for statement in statements {
+            let written = transaction.execute(&statement, Object::new())?;
+            assert_eq!(written.mutated_document_ids.len(), 1, "{statement}");
+        }
+        Ok::<_, tombolo::ExecuteError>(())
+    });
+    changed.unwrap();
+    run(
+        &altered,
+        &format!("EVICT FROM books WHERE _id = {}", foreign(5)),
+    );
+    exchange(
+        (&honest, admin()),
+        (&altered, proven(&authority, &altered, Some(SEED))),
+    );
+
+    let mut after = states(&honest);
+    let arrived: Vec<_> = after
+        .extract_if(.., |id, _| !before.contains_key(id))
+        .collect();
+    assert_eq!(arrived.len(), 1, "{arrived:?}");
+    let found = honest.database.execute(
+        "SELECT title FROM books WHERE title != 'kept'",
+        Object::new(),
+    );
+    let titles: Vec<_> = found
+        .unwrap()
+        .items
+        .iter()
+        .map(tombolo::json::print)
+        .collect();
+    assert_eq!(titles, [r#"{"title":"own"}"#]);
+    assert_eq!(after, before);
+}
