@@ -181,13 +181,16 @@ impl Database {
             Ok((outcome, withheld))
         };
         let finish = move |result: Result<(tombolo_store::Commit, (Outcome, u64)), _>| {
-            done(match result {
+            let response = match result {
                 Ok((commit, (outcome, withheld))) => {
                     counting.rights.count(withheld);
                     Ok(Response::new(outcome, Some(commit.number)))
                 }
                 Err(error) => Err(ExecuteError::from(error)),
-            });
+            };
+            // Whoever waits may close the database next: nothing here may hold it.
+            drop(counting);
+            done(response);
         };
         Ok(self.store.write(work, finish)?)
     }

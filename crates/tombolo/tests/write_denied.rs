@@ -134,12 +134,39 @@ fn states(peer: &Peer) -> BTreeMap<String, Vec<u8>> {
     states
 }
 
+fn titles(peer: &Peer, condition: &str) -> Vec<String> {
+    let select = format!("SELECT title FROM books WHERE {condition}");
+    let found = peer.database.execute(&select, Object::new()).unwrap();
+    found.items.iter().map(tombolo::json::print).collect()
+}
+
+fn foreign(isbn: u32) -> String {
+    format!("{{'locationId': 'elsewhere', 'isbn': {isbn}}}")
+}
+
+/// What the altered device writes in one commit: each kind of change to a
+/// document that it may not write, and one that it may.
+fn forgeries() -> [String; 6] {
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(foreign);
+    let own = "{'locationId': 'abcedef123456', 'isbn': 1}";
+    [
+        format!("UPDATE books SET title = 'forged' WHERE _id = {first}"),
+        format!("DELETE FROM books WHERE _id = {second}"),
+        format!("UPDATE books APPLY n PN_INCREMENT BY 7 WHERE _id = {third}"),
+        // A change of nothing but stamps.
+        format!("UPDATE books SET title = 'kept' WHERE _id = {fourth}"),
+        format!(
+            "INSERT INTO books DOCUMENTS ({{'_id': {}, 'title': 'new'}})",
+            foreign(6)
+        ),
+        format!("INSERT INTO books DOCUMENTS ({{'_id': {own}, 'title': 'own'}})"),
+    ]
+}
+
 #[test]
 fn t30_each_kind_of_change_that_a_sender_may_not_write_is_dropped_and_the_rest_arrives() {
     let authority = Authority::generate().unwrap();
     let (honest, altered) = (peer(), peer());
-    let place = |place: &str, isbn: u32| format!("{{'locationId': '{place}', 'isbn': {isbn}}}");
-    let [foreign, own] = ["elsewhere", "abcedef123456"].map(|at| move |isbn| place(at, isbn));
     for isbn in 1..=5 {
         let id = foreign(isbn);
         run(
@@ -157,28 +184,7 @@ fn t30_each_kind_of_change_that_a_sender_may_not_write_is_dropped_and_the_rest_a
     let before = states(&honest);
 
     let changed = altered.database.transaction(|transaction| {
-        let statements = [
-            format!(
-                "UPDATE books SET title = 'forged' WHERE _id = {}",
-                foreign(1)
-            ),
-            format!("DELETE FROM books WHERE _id = {}", foreign(2)),
-            format!(
-                "UPDATE books APPLY n PN_INCREMENT BY 7 WHERE _id = {}",
-                foreign(3)
-            ),
-            // A change of nothing but stamps.
-            format!("UPDATE books SET title = 'kept' WHERE _id = {}", foreign(4)),
-            format!(
-                "INSERT INTO books DOCUMENTS ({{'_id': {}, 'title': 'new'}})",
-                foreign(6)
-            ),
-            format!(
-                "INSERT INTO books DOCUMENTS ({{'_id': {}, 'title': 'own'}})",
-                own(1)
-            ),
-        ];
-        for statement in statements {
+        for statement in forgeries() {
             let written = transaction.execute(&statement, Object::new())?;
             assert_eq!(written.mutated_document_ids.len(), 1, "{statement}");
         }
@@ -199,16 +205,7 @@ fn t30_each_kind_of_change_that_a_sender_may_not_write_is_dropped_and_the_rest_a
         .extract_if(.., |id, _| !before.contains_key(id))
         .collect();
     assert_eq!(arrived.len(), 1, "{arrived:?}");
-    let found = honest.database.execute(
-        "SELECT title FROM books WHERE title != 'kept'",
-        Object::new(),
-    );
-    let titles: Vec<_> = found
-        .unwrap()
-        .items
-        .iter()
-        .map(tombolo::json::print)
-        .collect();
+    let titles = titles(&honest, "title != 'kept'");
     assert_eq!(titles, [r#"{"title":"own"}"#]);
     assert_eq!(after, before);
 }

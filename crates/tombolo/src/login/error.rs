@@ -138,9 +138,12 @@ pub enum LoginError {
     /// The machine has no room for a thread.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
-    /// Ours: the running links did not take the new certificate.
-    #[error("the new certificate could not be brought to the links: {0}")]
-    Renewal(String),
+    /// Ours: the identity service of this node could not issue.
+    #[error("this node could not make a certificate for itself: {reason}")]
+    OwnService {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl LoginError {

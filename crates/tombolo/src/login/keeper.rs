@@ -26,7 +26,7 @@ pub(crate) struct Keeper {
     /// Held by a login or logout from its beginning to its end.
     pub(super) alone: Mutex<()>,
     /// A call of the handler is under way.
-    asking: AtomicBool,
+    asking: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -37,8 +37,9 @@ struct State {
 }
 
 /// A call of the handler that is due; nobody else is asked until it is dropped.
+/// It may outlive the database, so it holds nothing of it.
 pub(super) struct Question {
-    keeper: Arc<Keeper>,
+    asking: Arc<AtomicBool>,
     handler: Handler,
     left: Duration,
 }
@@ -56,7 +57,7 @@ impl Keeper {
             state: Mutex::default(),
             observers: Arc::default(),
             alone: Mutex::default(),
-            asking: AtomicBool::new(false),
+            asking: Arc::default(),
         }
     }
 
@@ -135,7 +136,7 @@ impl Keeper {
     }
 
     /// Does what is due, and gives what the handler is to be asked.
-    pub(super) fn poll(self: &Arc<Self>) -> Option<Question> {
+    pub(super) fn poll(&self) -> Option<Question> {
         let (now_ms, random) = (self.now_ms(), self.random());
         let mut state = self.state();
         let can_ask = state.handler.is_some() && !self.asking.load(Ordering::Acquire);
@@ -152,7 +153,7 @@ impl Keeper {
         let (left, handler) = (due.ask?, handler?);
         self.asking.store(true, Ordering::Release);
         Some(Question {
-            keeper: Arc::clone(self),
+            asking: Arc::clone(&self.asking),
             handler,
             left,
         })
@@ -201,6 +202,6 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.keeper.asking.store(false, Ordering::Release);
+        self.asking.store(false, Ordering::Release);
     }
 }

@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 use tombolo_document::Value;
-use tombolo_identity::{PeerKeyPair, Quoted, Trust};
+use tombolo_identity::{LoginReply, PeerKeyPair, Quoted, Trust};
 use tombolo_query::Source;
 use zeroize::Zeroizing;
 
@@ -117,8 +117,7 @@ impl Database {
         })
     }
 
-    /// As [`Database::login`], through a service that the caller brings: a node
-    /// that is an identity service logs in to itself.
+    /// As [`Database::login`], through a service that the caller brings.
     ///
     /// # Errors
     /// [`LoginError`]; nothing changed then.
@@ -128,14 +127,38 @@ impl Database {
         origin: Origin,
         token: &str,
     ) -> Result<LoginOutcome, LoginError> {
+        self.login_by(origin, token, |applicant| {
+            let challenge = fetch_challenge(service)?;
+            send_login(service, challenge, applicant)
+        })
+    }
+
+    /// Takes what the identity service of this very node issued for its key.
+    /// `issue` is called once.
+    ///
+    /// # Errors
+    /// [`LoginError`], also that of `issue`; nothing changed then.
+    pub fn login_as_service(
+        &self,
+        issue: impl FnOnce(&PeerKeyPair) -> Result<LoginReply, LoginError>,
+    ) -> Result<LoginOutcome, LoginError> {
+        let origin = Origin::new("this node", "__identityService");
+        self.login_by(origin, "", |applicant| issue(&applicant.key))
+    }
+
+    fn login_by(
+        &self,
+        origin: Origin,
+        token: &str,
+        ask: impl FnOnce(&Applicant) -> Result<LoginReply, LoginError>,
+    ) -> Result<LoginOutcome, LoginError> {
         if self.sync.runs_with_shared_key() {
             return Err(LoginError::SharedKeySync);
         }
         let keeper = &self.login.keeper;
         let alone = keeper.alone.lock().unwrap_or_else(PoisonError::into_inner);
         let applicant = self.applicant(&origin.provider, token)?;
-        let challenge = fetch_challenge(service)?;
-        let reply = send_login(service, challenge, &applicant)?;
+        let reply = ask(&applicant)?;
         let granted = check_reply(reply, &applicant, origin, self.time().unix_ms())?;
         let outcome = self.adopt(granted)?;
         drop(alone);
