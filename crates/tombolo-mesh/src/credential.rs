@@ -231,13 +231,15 @@ impl Credential {
         let Some(held) = state.revocations.clone() else {
             return Ok(adoption);
         };
-        let kept = held.as_bytes() == bytes;
-        if adoption != Adoption::Unchanged && kept {
+        let has_moved = adoption != Adoption::Unchanged && held.as_bytes() == bytes;
+        if has_moved {
             state.told = Some(Bytes::copy_from_slice(bytes));
             state.serial += 1;
-            self.revoked.send_replace(held.version());
         }
         drop(state);
+        if has_moved {
+            self.revoked.send_replace(held.version());
+        }
         let (version, entries) = (held.version(), held.entries().len());
         match adoption {
             Adoption::Newer => {

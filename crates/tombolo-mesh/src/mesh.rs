@@ -296,3 +296,6 @@ fn check_server(server: &str) -> Result<(), MeshError> {
         server: server.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,10 @@ use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tombolo_identity::{PeerPublicKey, SharedKey, Trust, VerifiedPeer, verify_leaf};
+use tombolo_identity::{
+    Authority, ChallengeKey, Granted, PeerKeyPair, PeerPublicKey, Revocation, SharedKey, Trust,
+    VerifiedPeer, Whom, verify_leaf,
+};
 
 use crate::credential::{Credential, Surroundings};
 use crate::handshake::Handshaker;
@@ -101,4 +104,54 @@ pub(crate) async fn connection() -> (TcpStream, TcpStream) {
     let address = listener.local_addr().unwrap();
     let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
     (dialled.unwrap(), accepted.unwrap().0)
+}
+
+/// A service, and a device that logs in.
+pub(crate) struct Fleet {
+    pub(crate) authority: Authority,
+    challenges: ChallengeKey,
+    pub(crate) pkcs8: Vec<u8>,
+}
+
+impl Fleet {
+    pub(crate) fn new() -> Self {
+        Self {
+            authority: Authority::generate().unwrap(),
+            challenges: ChallengeKey::new(&[1; 32]),
+            pkcs8: peer_key(),
+        }
+    }
+
+    pub(crate) fn trust(&self, database: &str) -> Trust {
+        Trust::of_authorities(&[self.authority.public().clone()], database).unwrap()
+    }
+
+    pub(crate) fn certificate(&self, pkcs8: &[u8], database: &str, at_ms: u64) -> Vec<u8> {
+        let device = PeerKeyPair::from_pkcs8(pkcs8).unwrap();
+        let challenge = self.challenges.challenge(database, [2; 16], at_ms);
+        let signed = challenge.unwrap().sign(&device).unwrap();
+        let proven = self.challenges.prove(signed, database, at_ms).unwrap();
+        let granted = Granted::playground(proven.peer_key());
+        let issued = self.authority.issue(proven.grant(granted), at_ms);
+        issued.unwrap().der().to_vec()
+    }
+
+    pub(crate) fn credential(&self) -> Credential {
+        let der = self.certificate(&self.pkcs8, DATABASE, NOW_MS);
+        Credential::certified(der, &self.pkcs8, self.trust(DATABASE)).unwrap()
+    }
+
+    /// A list that names the user bob.
+    pub(crate) fn list(&self, at_ms: u64) -> Vec<u8> {
+        self.list_of(Whom::User("bob".to_owned()), at_ms)
+    }
+
+    pub(crate) fn list_of(&self, whom: Whom, at_ms: u64) -> Vec<u8> {
+        let entry = Revocation {
+            whom,
+            issued_before_ms: at_ms,
+        };
+        let list = self.authority.revoke(DATABASE, None, vec![entry], at_ms);
+        list.unwrap().as_bytes().to_vec()
+    }
 }
