@@ -61,14 +61,22 @@ impl PeerKey {
     /// The key of a data directory, made if there is none. The directory is
     /// held by this process.
     pub(crate) fn load_or_create(directory: &Path) -> Result<Self, PeerKeyError> {
+        match Self::load(directory)? {
+            Some(key) => Ok(key),
+            None => Self::create(directory),
+        }
+    }
+
+    /// The key of a data directory, if it has one.
+    pub(crate) fn load(directory: &Path) -> Result<Option<Self>, PeerKeyError> {
         let path = directory.join(FILE);
         let bytes = match read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory, &path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(failed("read", &path, source)),
         };
         match parse(&bytes) {
-            Some(pair) => Ok(Self { pair }),
+            Some(pair) => Ok(Some(Self { pair })),
             None => Err(PeerKeyError::NotAKey { path }),
         }
     }

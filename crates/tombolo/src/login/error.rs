@@ -138,6 +138,9 @@ pub enum LoginError {
     /// The machine has no room for a thread.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
+    /// The caller's: nobody is logged in.
+    #[error("nobody is logged in: log in first")]
+    NotLoggedIn,
     /// Ours: the identity service of this node could not issue.
     #[error("this node could not make a certificate for itself: {reason}")]
     OwnService {

@@ -6,6 +6,7 @@
 
 mod binding;
 mod credentials;
+mod device;
 mod error;
 mod exchange;
 mod https;
@@ -34,6 +35,7 @@ use crate::surroundings::{Device, ObserverDriver};
 use crate::sync::SyncShell;
 
 pub use credentials::{Credentials, CredentialsError, Origin};
+pub use device::{kept_credentials, read_device_key};
 pub use error::LoginError;
 pub use exchange::{Applicant, Granted, check_reply, fetch_challenge, send_login};
 pub use https::HttpsService;
@@ -217,6 +219,19 @@ impl Database {
         if let Err(error) = revoked::keep_newer(&Host::new(self), list, trust) {
             tracing::warn!(target: "tombolo::login", %error, "the list of revocations was not kept");
         }
+    }
+
+    /// Takes a signed list of who is cut off, from wherever it came: it counts at
+    /// once, is kept, and is told to peers. One that is not newer changes nothing.
+    ///
+    /// # Errors
+    /// Nobody is logged in, so nobody can tell whose list it is, or the store failed.
+    pub fn adopt_revocations(&self, list: &[u8]) -> Result<(), LoginError> {
+        let login = self.credentials();
+        let login = login.ok_or(LoginError::NotLoggedIn)?;
+        revoked::keep_newer(&Host::new(self), list, login.trust())?;
+        self.recall_revocations();
+        Ok(())
     }
 
     /// Stops sync and forgets what this device proves itself with. Documents stay,

@@ -233,6 +233,14 @@ impl Database {
         Ok(spreading::load(&self.store, mesh.credential())?)
     }
 
+    /// Gives sync that runs the list of revocations that is kept.
+    pub(crate) fn recall_revocations(&self) {
+        let Some(mesh) = self.sync.mesh() else { return };
+        if let Err(error) = spreading::load(&self.store, mesh.credential()) {
+            tracing::error!(target: "tombolo::sync", %error, "the list of revocations cannot be read");
+        }
+    }
+
     fn resume(&self, meeting: Meeting) -> Result<Running, SyncError> {
         self.run(self.credential(Membership::LoggedIn)?, meeting)
     }
