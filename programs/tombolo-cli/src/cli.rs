@@ -34,6 +34,12 @@ pub(crate) enum Verb {
         after_help = "Example:\n  tombolo shared-key generate --output mesh.key"
     )]
     SharedKey(SharedKeyVerb),
+    /// Work with the keys of the identity service, and with who is cut off.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tombolo identity revoke -c node.yaml --user ada\n\nA node that runs takes each change within two seconds."
+    )]
+    Identity(IdentityVerb),
 }
 
 #[derive(Debug, Args)]
@@ -82,5 +88,85 @@ pub(crate) enum SharedKeyVerb {
         /// Write the key to this new file, which only its owner can read; an existing file is never touched.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdentityConfig {
+    /// The YAML file of the node that runs the identity service.
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub(crate) path: PathBuf,
+}
+
+/// Whom a revocation names: exactly one of the three.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Selected {
+    /// Every device of this user.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// One device, by its key as it is shown: pk: and 44 characters.
+    #[arg(long)]
+    pub(crate) peer: Option<String>,
+    /// Everybody whose identity meets this condition over userID, peerKey, provider, issuedMs and metadata.
+    #[arg(long, value_name = "DQL")]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityVerb {
+    /// List the keys of the authority, the one that signs first; or import one.
+    #[command(
+        after_help = "Example:\n  tombolo identity ca -c node.yaml --import authority.pem\n\nA key that is imported beside others is trusted and does not sign: see tombolo identity rotate --promote."
+    )]
+    Ca {
+        #[command(flatten)]
+        config: IdentityConfig,
+        /// Take a P-256 key from this file, PKCS#8 as PEM or DER.
+        #[arg(long, value_name = "FILE")]
+        import: Option<PathBuf>,
+    },
+    /// Change the key that signs, in three steps: make one, let it sign, retire the old one.
+    #[command(
+        after_help = "Example:\n  tombolo identity rotate -c node.yaml\n  tombolo identity rotate -c node.yaml --promote NAME\n  tombolo identity rotate -c node.yaml --retire OLD\n\nWait between the steps until every device has logged in again, so that it trusts the new key before it meets a certificate of it, and has a certificate of it before the old one goes."
+    )]
+    Rotate {
+        #[command(flatten)]
+        config: IdentityConfig,
+        /// Let this key sign from now on.
+        #[arg(long, value_name = "NAME", conflicts_with = "retire")]
+        promote: Option<String>,
+        /// Trust this key no longer, and delete it.
+        #[arg(long, value_name = "NAME")]
+        retire: Option<String>,
+    },
+    /// Cut off a user, a device, or everybody who meets a condition.
+    #[command(
+        after_help = "Example:\n  tombolo identity revoke -c node.yaml --user ada\n  tombolo identity revoke -c node.yaml --filter \"metadata.role = 'guest'\"\n\nCertificates made before the cut are refused; whoever may log in again gets a newer one, so stop that at the provider."
+    )]
+    Revoke {
+        #[command(flatten)]
+        config: IdentityConfig,
+        #[command(flatten)]
+        selected: Selected,
+        /// Refuse certificates made before this time, in unix milliseconds; now, if it is left out.
+        #[arg(long, value_name = "MS")]
+        issued_before: Option<u64>,
+    },
+    /// Undo a revocation.
+    #[command(
+        after_help = "Example:\n  tombolo identity unrevoke -c node.yaml --user ada\n\nName it as it was revoked: tombolo identity revocations shows how."
+    )]
+    Unrevoke {
+        #[command(flatten)]
+        config: IdentityConfig,
+        #[command(flatten)]
+        selected: Selected,
+    },
+    /// List who is cut off.
+    #[command(after_help = "Example:\n  tombolo identity revocations -c node.yaml")]
+    Revocations {
+        #[command(flatten)]
+        config: IdentityConfig,
     },
 }

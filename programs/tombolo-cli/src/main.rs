@@ -5,6 +5,7 @@ mod api_key;
 mod cli;
 mod config;
 mod edge;
+mod identity;
 mod logs;
 mod run;
 mod shared_key;

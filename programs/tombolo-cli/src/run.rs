@@ -13,8 +13,9 @@ use tombolo_http::{
     Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
 };
 
-use crate::config::{self, Checked, Config, Database as Settings, Http};
+use crate::config::{self, Checked, Config, Database as Settings, Http, IdentitySettings};
 use crate::edge::{self, Edge, JoinedDatabase, chain};
+use crate::identity::{self, IdentityService};
 use crate::{logs, sync_report};
 
 /// At the end, reads whose clients have left may run this much longer.
@@ -41,6 +42,8 @@ pub(crate) enum RunError {
     Sync { reason: String },
     #[error("error: {0}")]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Identity(#[from] identity::ServiceError),
 }
 
 /// Runs the node until a signal ends it.
@@ -65,6 +68,7 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         data_directory,
         certificate,
         sync,
+        identity,
     } = checked;
     let Config {
         database: settings,
@@ -81,6 +85,10 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
     for notice in &notices {
         say(notice);
     }
+    let identity = match identity {
+        None => None,
+        Some(identity) => Some(open_identity(identity, id)?),
+    };
     let subscriptions = subscribe(&database, settings.subscriptions)?;
     if let Some(options) = sync {
         join_mesh(&database, options, subscriptions.len())?;
@@ -92,7 +100,14 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
                 signals.any().await;
                 Ok(())
             }
-            Some(http) => serve(http, certificate, settings.id, &database, signals).await,
+            Some(http) => {
+                let answering = Answering {
+                    database_id: settings.id,
+                    node: JoinedDatabase::new(Arc::clone(&database)),
+                    identity,
+                };
+                serve(http, certificate, answering, signals).await
+            }
         };
         report.abort();
         // So that nothing but reads that were given up still holds the database.
@@ -107,6 +122,19 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
     drop(database);
     say("stopped");
     Ok(())
+}
+
+/// Opens the authority and tells the operator what of it matters.
+fn open_identity(
+    settings: IdentitySettings,
+    database_id: &str,
+) -> Result<Arc<IdentityService>, RunError> {
+    let mut notices = Vec::new();
+    let service = IdentityService::open(settings, database_id, &mut notices)?;
+    for notice in &notices {
+        say(notice);
+    }
+    Ok(Arc::new(service))
 }
 
 fn open(settings: &Settings, directory: &Path) -> Result<Arc<Database>, RunError> {
@@ -163,18 +191,30 @@ fn join_mesh(
     Ok(())
 }
 
+/// What stands behind the HTTP server.
+struct Answering {
+    database_id: String,
+    node: JoinedDatabase,
+    identity: Option<Arc<IdentityService>>,
+}
+
 /// Answers HTTP until a signal comes and the requests in work are done.
 async fn serve(
     http: Http,
     certificate: Option<Certificate>,
-    database_id: String,
-    database: &Arc<Database>,
+    answering: Answering,
     mut signals: Signals,
 ) -> Result<(), RunError> {
-    let node = JoinedDatabase::new(Arc::clone(database));
-    let server = server(http, certificate, database_id, node).await?;
+    let watch = answering
+        .identity
+        .clone()
+        .map(|service| tokio::spawn(service.watch()));
+    let server = server(http, certificate, answering).await?;
     say(&format!("listening on {}", url(&server)));
     let Drained { cut } = server.run_until(signals.any()).await;
+    if let Some(watch) = watch {
+        watch.abort();
+    }
     if cut > 0 {
         say(&format!(
             "{cut} connections had a request in work at the drain limit and were cut"
@@ -194,8 +234,7 @@ fn url(server: &Server<Edge<JoinedDatabase>>) -> String {
 async fn server(
     http: Http,
     certificate: Option<Certificate>,
-    database_id: String,
-    node: JoinedDatabase,
+    answering: Answering,
 ) -> Result<Server<Edge<JoinedDatabase>>, RunError> {
     let mut instance = [0; 4];
     let mut digest_key = [0; 32];
@@ -219,12 +258,18 @@ async fn server(
         Some(certificate) => Transport::Tls(TlsIdentity::new(certificate)),
     };
     let listener = Listener::bind(&listen_address).await?;
+    let Answering {
+        database_id,
+        node,
+        identity,
+    } = answering;
     let settings = edge::Settings {
         api,
         clients,
         database_id,
         request_timeout,
         digest_key,
+        identity,
     };
     let answer = Edge::new(settings, node);
     Ok(Server {

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::api_key::{GeneratedKey, HashError, KeyHash};
-use crate::cli::{ApiKeyVerb, Command, ConfigFile, ConfigVerb, SharedKeyVerb, Verb};
+use crate::cli::{ApiKeyVerb, Command, ConfigFile, ConfigVerb, IdentityVerb, SharedKeyVerb, Verb};
 use crate::config::{self, Checked, FileError, InsecureListen};
+use crate::identity::{self, IdentityVerbError};
 use crate::run::{self, RunError};
 use crate::shared_key::{self, GenerateError};
 
@@ -31,6 +32,8 @@ enum VerbError {
     BadHash(HashError),
     #[error(transparent)]
     SharedKey(#[from] GenerateError),
+    #[error(transparent)]
+    Identity(#[from] IdentityVerbError),
     #[error("error: cannot write to standard output: {0}")]
     NoOutput(#[from] std::io::Error),
 }
@@ -44,6 +47,7 @@ pub(crate) fn perform(command: Command) -> ExitCode {
         Verb::SharedKey(SharedKeyVerb::Generate { output }) => {
             generate_shared_key(output.as_deref())
         }
+        Verb::Identity(verb) => manage_identity(verb),
     };
     outcome.unwrap_or_else(|error| {
         // Nothing is left to tell if standard error is closed too.
@@ -115,5 +119,10 @@ fn generate_shared_key(output: Option<&Path>) -> Result<ExitCode, VerbError> {
             writeln!(stderr(), "the shared key is in {}", path.display())?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manage_identity(verb: IdentityVerb) -> Result<ExitCode, VerbError> {
+    identity::perform(verb, &mut stdout())?;
     Ok(ExitCode::SUCCESS)
 }

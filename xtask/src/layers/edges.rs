@@ -48,7 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("tombolo-http", &[]),
-    ("tombolo-cli", &["tombolo", "tombolo-http"]),
+    ("tombolo-cli", &["tombolo", "tombolo-http", "tombolo-identity"]),
     (
         "tombolo-conformance",
         &[

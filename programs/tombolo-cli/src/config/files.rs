@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use tombolo::SyncOptions;
 use tombolo_http::{Certificate, TlsError};
 
+use super::identity_files::{self, IdentityFileError};
 use super::key_file::{self, KeyError};
 use super::meaning::{Config, Directory, Encryption, Mesh, Transports};
+use super::meaning_identity::IdentitySettings;
 use super::read::CONFIG_BYTES_MAX;
 use super::{ConfigError, Context, InsecureListen, parse};
 
@@ -20,6 +22,8 @@ pub(crate) struct Checked {
     pub(crate) certificate: Option<Certificate>,
     /// `None`: the node joins no mesh.
     pub(crate) sync: Option<SyncOptions>,
+    /// `None`: nobody logs in here.
+    pub(crate) identity: Option<IdentitySettings>,
 }
 
 /// Why a configuration cannot be used. All are the operator's to mend.
@@ -38,6 +42,11 @@ pub(crate) enum FileError {
     Tls { file: String, source: TlsError },
     #[error("error: {file}: database.auth.small_peer_only.key_b64: {source}")]
     Key { file: String, source: KeyError },
+    #[error("error: {file}: {source}")]
+    Identity {
+        file: String,
+        source: IdentityFileError,
+    },
     #[error(
         "error: {file}: database.persistence_dir.from_env: the environment variable {name} is not set\n  = help: set it to a directory, or write {{ path: ... }}"
     )]
@@ -107,7 +116,17 @@ pub(crate) fn check_files(
         None => None,
         Some(mesh) => {
             let options = sync_options(mesh, base, &mut config.notices);
-            Some(options.map_err(|source| FileError::Key { file, source })?)
+            Some(options.map_err(|source| FileError::Key {
+                file: file.clone(),
+                source,
+            })?)
+        }
+    };
+    let identity = match config.identity_service.take() {
+        None => None,
+        Some(service) => {
+            let loaded = identity_files::load(service, base, &mut config.notices);
+            Some(loaded.map_err(|source| FileError::Identity { file, source })?)
         }
     };
     Ok(Checked {
@@ -115,6 +134,7 @@ pub(crate) fn check_files(
         data_directory,
         certificate,
         sync,
+        identity,
     })
 }
 

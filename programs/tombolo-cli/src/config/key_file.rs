@@ -77,7 +77,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn is_open_to_others(path: &Path) -> bool {
+pub(super) fn is_open_to_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
     mode.is_ok_and(|mode| mode & 0o077 != 0)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tombolo::{Object, SharedKey};
 
+use super::meaning_identity::IdentityService;
 use crate::api_key::KeyHash;
 
 /// One node.
@@ -15,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     /// `None`: the node serves no HTTP.
     pub(crate) http: Option<Http>,
+    /// `None`: nobody logs in here.
+    pub(crate) identity_service: Option<IdentityService>,
     pub(crate) logging: Logging,
     /// What the operator should know and need not mend.
     pub(crate) notices: Vec<String>,

@@ -2,25 +2,35 @@
 //! `parse` does no I/O and never panics; whatever the program cannot do yet is refused by name, never ignored.
 
 mod files;
+mod identity_files;
 mod key_file;
 mod meaning;
+mod meaning_identity;
 mod problem;
 mod raw;
+mod raw_identity;
 mod read;
 mod resolve;
 mod resolve_auth;
 mod resolve_database;
 mod resolve_http;
+mod resolve_identity;
 mod resolve_mesh;
 mod resolve_subscriptions;
+mod secret_file;
+mod url;
 
 pub(crate) use files::{Checked, FileError, check_files, load};
 pub(crate) use meaning::{
     Api, Clients, Config, Console, Database, Http, Identity, Level, Logging, Permission,
     Subscription,
 };
+pub(crate) use meaning_identity::{
+    IdentitySettings, Keys, LoginLimits, ProviderSettings, WebServer,
+};
 pub(crate) use problem::ConfigError;
 pub(crate) use resolve::InsecureListen;
+pub(crate) use url::is_public;
 
 /// What `parse` must know besides the text.
 #[derive(Debug, Clone, Copy)]

@@ -13,6 +13,8 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use tombolo::Value;
 
+use super::raw_identity::RawIdentityService;
+
 /// A value that may be absent or null; when present, with its place in the file.
 pub(super) type Placed<T> = Option<Spanned<T>>;
 
@@ -24,7 +26,7 @@ pub(super) struct RawConfig {
     pub(super) auth: Placed<Setting<WordOr<RawAuth>>>,
     pub(super) logging: Placed<Setting<RawLogging>>,
     pub(super) grpc_server: Placed<Anything>,
-    pub(super) identity_service: Placed<Anything>,
+    pub(super) identity_service: Placed<Setting<RawIdentityService>>,
     pub(super) storage: Placed<Setting<WordOr<Anything>>>,
     pub(super) metrics: Placed<Anything>,
 }

@@ -6,7 +6,7 @@ use serde_saphyr::{Location, Spanned};
 use super::meaning::{Config, Console, Level, Logging};
 use super::problem::Problem;
 use super::raw::{Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, WordOr};
-use super::{resolve_database, resolve_http};
+use super::{resolve_database, resolve_http, resolve_identity};
 
 /// Whether `dev_mode` may listen on an address that other machines reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,17 +111,19 @@ impl Findings {
 pub(super) fn resolve(raw: RawConfig, insecure: InsecureListen) -> Result<Config, Vec<Problem>> {
     let mut findings = Findings::default();
     findings.expect_off("grpc_server", raw.grpc_server.as_ref());
-    findings.expect_off("identity_service", raw.identity_service.as_ref());
     findings.expect_off("metrics", raw.metrics.as_ref());
     storage(raw.storage, &mut findings);
     let logging = logging(raw.logging, &mut findings);
     let database = resolve_database::database(raw.database.value, &mut findings);
     let http = resolve_http::http(raw.http_server, raw.auth, insecure, &mut findings);
+    let identity_service =
+        resolve_identity::identity_service(raw.identity_service, http.as_ref(), &mut findings);
     let Findings { problems, notices } = findings;
     match database {
         Some(database) if problems.is_empty() => Ok(Config {
             database,
             http,
+            identity_service,
             logging,
             notices,
         }),

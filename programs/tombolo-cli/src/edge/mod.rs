@@ -9,12 +9,14 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use tombolo_http::{Answer, BodyError, Refusal, Request, Response, json_response};
 
 use crate::config::{Api, Clients};
+use crate::identity::{self, IdentityService};
 use authorize::{AuthRefusal, Guard};
 use node::{Failure, Node};
 use question::Question;
@@ -29,6 +31,7 @@ pub(crate) struct Edge<N> {
     guard: Guard,
     database_id: String,
     request_timeout: Option<Duration>,
+    identity: Option<Arc<IdentityService>>,
     node: N,
 }
 
@@ -42,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Option<Duration>,
     /// Drawn at random once per process.
     pub(crate) digest_key: [u8; 32],
+    /// `None`: nobody logs in here.
+    pub(crate) identity: Option<Arc<IdentityService>>,
 }
 
 /// What a request asks for.
@@ -59,12 +64,14 @@ impl<N: Node> Edge<N> {
             database_id,
             request_timeout,
             digest_key,
+            identity,
         } = settings;
         Self {
             api,
             guard: Guard::new(clients, digest_key),
             database_id,
             request_timeout,
+            identity,
             node,
         }
     }
@@ -150,6 +157,11 @@ impl<N: Node> Edge<N> {
 
 impl<N: Node> Answer for Edge<N> {
     async fn answer(&self, request: Request) -> Response {
+        if let Some(service) = &self.identity
+            && identity::serves(request.path())
+        {
+            return service.answer(request).await;
+        }
         let route = match self.route(request.path()) {
             Ok(route) => route,
             Err(refused) => return refused.response(),

@@ -68,6 +68,7 @@ async fn start(api: Api, clients: Clients, limits: Limits) -> Running {
         database_id: "db-1".to_owned(),
         request_timeout: limits.request_timeout,
         digest_key: [3; 32],
+        identity: None,
     };
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_address();
