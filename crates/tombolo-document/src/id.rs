@@ -62,6 +62,9 @@ impl DocumentId {
     /// # Errors
     /// Bytes that [`DocumentId::as_bytes`] never gives.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, IdError> {
+        if bytes.len() <= MAX_ID_BYTES && order::is_plain_text(bytes) {
+            return Ok(Self(bytes.into()));
+        }
         let (value, rest) = order::read(bytes).ok_or(IdError::NotCanonical)?;
         let id = Self::from_value(&value)?;
         if !rest.is_empty() || id.as_bytes() != bytes {
@@ -107,11 +110,35 @@ fn check(value: &Value, depth: usize) -> Result<(), IdError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::json::parse;
 
     fn id(text: &str) -> Result<DocumentId, IdError> {
         DocumentId::from_value(&parse(text.as_bytes()).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_an_id_only_if_its_value_has_them(
+            text in "[a-c\0é]{0,4}",
+            place in any::<prop::sample::Index>(),
+            byte in prop::option::of(any::<u8>()),
+        ) {
+            let mut bytes = DocumentId::from_value(&Value::from(text.as_str())).unwrap().0.to_vec();
+            if let Some(byte) = byte {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            match DocumentId::from_bytes(&bytes) {
+                Ok(id) => {
+                    let again = DocumentId::from_value(&id.to_value()).unwrap();
+                    prop_assert_eq!(again.as_bytes(), bytes);
+                }
+                Err(_) => prop_assert!(byte.is_some()),
+            }
+        }
     }
 
     #[test]

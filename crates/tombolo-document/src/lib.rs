@@ -51,3 +51,4 @@ pub use stamp::Stamp;
 pub use value::{Object, Value};
 pub use version::{MAX_ACTORS, VersionVector};
 pub use view::{DocumentView, FieldView, Lens, MapView};
+pub use whole::Whole;

@@ -117,11 +117,19 @@ fn append_text(key: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
 }
 
 fn append_escaped(key: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        key.push(byte);
-        if byte == END {
-            key.push(ESCAPE);
-        }
+    let mut parts = bytes.split(|&byte| byte == END);
+    key.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        key.extend_from_slice(&[END, ESCAPE]);
+        key.extend_from_slice(part);
+    }
+}
+
+/// Whether this is the key of a string in which nothing is escaped, as most are.
+pub(crate) fn is_plain_text(key: &[u8]) -> bool {
+    match key {
+        [STRING, text @ .., END, END] => !text.contains(&END) && str::from_utf8(text).is_ok(),
+        _ => false,
     }
 }
 

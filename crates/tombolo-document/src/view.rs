@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 
 use crate::bytes::{DecodeError, Reader};
 use crate::field::{NodeView, skip_removal, take_field};
+use crate::head::take_head;
 use crate::layout::{
     DELTA, HAS_REMOVALS, INTERNED, OFFSET_BYTES, ROOT_REMOVED, VERSION, VERSION_MASK, WIDE_MAP,
 };
 use crate::raw::{RawValue, Shape};
 use crate::schema::{Field, Schema, Undeclared};
 use crate::value::{Object, Value};
+use crate::version::VersionVector;
 
 /// Members that room is made for before they are read.
 const OBJECT_ROOM: usize = 32;
@@ -87,6 +89,19 @@ impl<'a> DocumentView<'a> {
         Ok(Self {
             root: MapView::take(&mut reader)?,
         })
+    }
+
+    /// As [`DocumentView::new`], with the document's version vector, in one pass.
+    ///
+    /// # Errors
+    /// As for [`DocumentView::new`].
+    pub fn with_vector(document: &'a [u8]) -> Result<(Self, VersionVector), DecodeError> {
+        let mut reader = Reader::new(document);
+        let head = take_head(&mut reader, None)?;
+        refuse_delta(&reader, head.flags)?;
+        skip_tables(&mut reader, head.flags)?;
+        let root = MapView::take(&mut reader)?;
+        Ok((Self { root }, head.vector))
     }
 
     /// The document's fields.
@@ -317,20 +332,30 @@ fn skip_head(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     if version != VERSION {
         return Err(DecodeError::UnknownVersion { version });
     }
-    if first & (DELTA | INTERNED) != 0 {
-        return Err(reader.malformed("document: a delta stands in its place"));
-    }
+    refuse_delta(reader, first)?;
     reader.varint("newest stamp")?;
     for _ in 0..reader.count("actors")? {
         reader.take(16, "site id")?;
         reader.varint("epoch")?;
         skip_stamp(reader)?;
     }
+    skip_tables(reader, first)
+}
+
+fn refuse_delta(reader: &Reader<'_>, flags: u8) -> Result<(), DecodeError> {
+    if flags & (DELTA | INTERNED) != 0 {
+        return Err(reader.malformed("document: a delta stands in its place"));
+    }
+    Ok(())
+}
+
+/// Skips what stands between the version vector and the fields.
+fn skip_tables(reader: &mut Reader<'_>, flags: u8) -> Result<(), DecodeError> {
     for _ in 0..reader.count("commits")? {
         reader.varint("commit")?;
         skip_stamp(reader)?;
     }
-    if first & HAS_REMOVALS != 0 {
+    if flags & HAS_REMOVALS != 0 {
         for _ in 0..reader.count("removal vectors")? {
             for _ in 0..reader.count("removal vector")? {
                 reader.varint("actor of a removal")?;
@@ -338,7 +363,7 @@ fn skip_head(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
             }
         }
     }
-    if first & ROOT_REMOVED != 0 {
+    if flags & ROOT_REMOVED != 0 {
         skip_removal(reader)?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! Writing trusts the store. Reading trusts nobody: bytes that are not plainly
 //! canonical are left to the decoder, which knows every rule.
 
+use crate::actor::Actor;
 use crate::bytes::{DecodeError, Reader, put_varint};
 use crate::encode::Intern;
 use crate::head::{Head, Resolve, take_commits, take_head};
@@ -14,11 +15,52 @@ use crate::layout::{
 use crate::raw;
 use crate::schema::Kind;
 use crate::value::MAX_DEPTH;
+use crate::version::VersionVector;
 
 /// Commits of a document that is read without a tree; few have more.
 const COMMITS_MAX: usize = 64;
 /// Bytes set aside for each actor.
 const ACTOR_BYTES: usize = 24;
+
+/// Most actors of a [`Whole`]: so many are held without memory of their own, so that what waits
+/// is no larger than what was sent.
+const HELD_ACTORS_MAX: usize = 2;
+
+/// A new document as a peer sent it, checked and in the form in which it is stored. Reading it
+/// needs nothing of the store, so that whoever merges it need not read it again.
+///
+/// Its bytes can be merged as those of any document; where there is none, they are the document,
+/// and it shows: what takes a removal to say is left to [`crate::merge`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    document: Vec<u8>,
+    vector: VersionVector,
+}
+
+impl Whole {
+    /// Reads a delta whose actors are numbers that `resolve` knows; `None` if it is not all of a
+    /// document, not a plain one of few actors, or malformed: merging it tells which.
+    #[must_use]
+    pub fn read(delta: &[u8], resolve: &dyn Fn(u64) -> Option<Actor>) -> Option<Self> {
+        from_delta(delta, Some(resolve)).filter(|whole| whole.vector.len() <= HELD_ACTORS_MAX)
+    }
+
+    /// The bytes, as they are stored.
+    #[must_use]
+    pub fn document(&self) -> &[u8] {
+        &self.document
+    }
+
+    /// What they cover.
+    #[must_use]
+    pub const fn vector(&self) -> &VersionVector {
+        &self.vector
+    }
+
+    pub(crate) fn into_document(self) -> Vec<u8> {
+        self.document
+    }
+}
 
 /// The delta that holds all of a stored document.
 pub(crate) fn to_delta(
@@ -35,7 +77,7 @@ pub(crate) fn to_delta(
 
 /// The document that a delta makes where there is nothing; `None` if that takes
 /// a tree, or if the bytes are malformed.
-pub(crate) fn from_delta(delta: &[u8], resolve: Option<Resolve<'_>>) -> Option<Vec<u8>> {
+pub(crate) fn from_delta(delta: &[u8], resolve: Option<Resolve<'_>>) -> Option<Whole> {
     let mut reader = Reader::new(delta);
     let head = take_head(&mut reader, resolve).ok()?;
     if head.flags & (HAS_REMOVALS | ROOT_REMOVED) != 0 || !head.base.entries().is_empty() {
@@ -55,7 +97,10 @@ pub(crate) fn from_delta(delta: &[u8], resolve: Option<Resolve<'_>>) -> Option<V
     // Only what is named is written, so that equal states have equal bytes.
     let all = u64::MAX.checked_shr(64 - commits as u32).unwrap_or(0);
     let is_canonical = check.reader.is_empty() && check.named == all;
-    is_canonical.then(|| write(&head, body, None, None))
+    is_canonical.then(|| Whole {
+        document: write(&head, body, None, None),
+        vector: head.vector,
+    })
 }
 
 /// A head before the bytes that follow it.

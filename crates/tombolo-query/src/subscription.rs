@@ -95,10 +95,13 @@ impl Subscription {
         let Some(query) = self.query() else {
             return Ok(false);
         };
+        let Some(filter) = &query.filter else {
+            return Ok(true);
+        };
         let schema = context.read_schema(&query.terms[0].collection);
         let document = Document::stored(id.as_bytes(), document, &schema)?;
         let run = context.run();
-        holds(query.filter.as_ref(), document, &run)
+        holds(Some(filter), document, &run)
     }
 
     /// The ids that it is limited to by `_id = ...` or `_id IN ...`, if its

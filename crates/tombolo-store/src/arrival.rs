@@ -4,6 +4,7 @@
 //! this device alone. A history of version vectors is enough, since a document's parts arrive
 //! with the vector that covers them.
 
+use smallvec::SmallVec;
 use tombolo_document::{Actor, Dot, Stamp, VersionVector};
 
 use crate::{
@@ -36,13 +37,13 @@ pub struct Note {
     /// The log that it came from.
     pub origin: Origin,
     /// The actors whose entry in the document's vector this commit moved, and to where.
-    pub seen: Vec<(Actor, Stamp)>,
+    pub seen: SmallVec<[(Actor, Stamp); 2]>,
 }
 
 /// The notes of one document, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrivals {
-    notes: Vec<Note>,
+    notes: SmallVec<[Note; 1]>,
 }
 
 impl Arrivals {
@@ -114,15 +115,16 @@ impl Arrivals {
     /// Knows no longer who has what: the document changed under a vector that tells nothing of it,
     /// because one commit came with two contents. Every peer is sent all of it.
     fn forget(&mut self, commit: u64, vector: &VersionVector) {
-        self.notes = vec![Note {
+        self.notes.clear();
+        self.notes.push(Note {
             commit,
             origin: Origin::UNKNOWN,
-            seen: vector.entries().to_vec(),
-        }];
+            seen: vector.entries().into(),
+        });
     }
 
     /// Appends the notes; `vector` is that of the document they stand beside.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>, vector: &VersionVector) {
+    pub(crate) fn encode(&self, out: &mut impl Extend<u8>, vector: &VersionVector) {
         put_varint(out, self.notes.len() as u64);
         let mut before = 0;
         for note in &self.notes {
@@ -158,7 +160,7 @@ impl Arrivals {
             let later = reader.varint()?;
             commit = commit.checked_add(later).ok_or_else(|| reader.damaged())?;
             let origin = Origin(reader.number()?);
-            let mut seen = Vec::new();
+            let mut seen = SmallVec::new();
             for _ in 0..reader.varint()? {
                 let index = reader.number::<usize>()?;
                 let behind = reader.varint()?;

@@ -8,18 +8,18 @@ use crate::StoreError;
 pub(crate) const RECORD_VERSION: u8 = 1;
 
 /// Appends seven bits a byte, least first, with the high bit on all but the last.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut impl Extend<u8>, mut value: u64) {
     while value >= 0x80 {
-        out.push(u8::try_from(value & 0x7f).expect("invariant: seven bits fit") | 0x80);
+        out.extend([value as u8 | 0x80]);
         value >>= 7;
     }
-    out.push(u8::try_from(value).expect("invariant: below 0x80"));
+    out.extend([value as u8]);
 }
 
 /// Appends a length and the bytes.
-pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut impl Extend<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    out.extend(bytes.iter().copied());
 }
 
 /// Walks over one stored record.

@@ -39,7 +39,7 @@ pub(crate) fn remember(
     let mut record = vec![RECORD_VERSION];
     put_varint(&mut record, own.bits());
     transaction.desk.state.evicted += 1;
-    transaction.set(Keyspace::Meta, note_key(document_key), Some(record))
+    transaction.set(Keyspace::Meta, note_key(document_key), Some(record.into()))
 }
 
 /// Looks at a document that is about to be written.

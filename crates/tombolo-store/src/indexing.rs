@@ -37,7 +37,7 @@ pub(crate) fn move_entries(
             transaction.set(Keyspace::Index, key, None)?;
         }
         if let Some(key) = added {
-            transaction.set(Keyspace::Index, key, Some(layout::index_record(id)))?;
+            transaction.set(Keyspace::Index, key, Some(layout::index_record(id).into()))?;
         }
     }
     Ok(())
@@ -63,10 +63,10 @@ pub(crate) fn create(
         definition: definition.clone(),
     };
     for (key, value) in entries_of(transaction, &index)? {
-        transaction.set(Keyspace::Index, key, Some(value))?;
+        transaction.set(Keyspace::Index, key, Some(value.into()))?;
     }
     let (key, value) = index.meta_entry();
-    transaction.set(Keyspace::Meta, key, Some(value))?;
+    transaction.set(Keyspace::Meta, key, Some(value.into()))?;
     Arc::make_mut(&mut collection.indexes).push(index);
     transaction.set_collection(name, collection)
 }

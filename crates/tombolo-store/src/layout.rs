@@ -2,13 +2,14 @@
 //!
 //! Nothing here reads or writes; each function turns a value into bytes or back.
 
+use smallvec::SmallVec;
 use tombolo_document::{Stamp, VersionVector, merge};
 
 use crate::{
     StoreError,
     arrival::{Arrivals, Origin},
     codec::{RECORD_VERSION, RecordReader, put_varint},
-    engine::KeyRange,
+    engine::{KeyRange, StoredBytes},
 };
 
 /// Bytes of the numbers that begin keys.
@@ -18,8 +19,8 @@ const COMMIT_BYTES: usize = 8;
 const LIVE: u8 = 1;
 
 /// The key of a document, and the range of all of a collection.
-pub(crate) fn document_key(collection: u32, id: &[u8]) -> Vec<u8> {
-    [&collection.to_be_bytes()[..], id].concat()
+pub(crate) fn document_key(collection: u32, id: &[u8]) -> StoredBytes {
+    StoredBytes::joined(&collection.to_be_bytes(), id)
 }
 
 pub(crate) fn collection_range(collection: u32) -> KeyRange {
@@ -37,8 +38,8 @@ pub(crate) const fn head_key(commit: u64) -> [u8; COMMIT_BYTES] {
 }
 
 /// The key of a touched document in the change log.
-pub(crate) fn change_key(commit: u64, document_key: &[u8]) -> Vec<u8> {
-    [&head_key(commit)[..], document_key].concat()
+pub(crate) fn change_key(commit: u64, document_key: &[u8]) -> StoredBytes {
+    StoredBytes::joined(&head_key(commit), document_key)
 }
 
 /// The change log after `commit`.
@@ -118,16 +119,15 @@ impl<'a> DocumentRecord<'a> {
         arrivals: &Arrivals,
         vector: &VersionVector,
         document: &[u8],
-    ) -> Vec<u8> {
-        let mut notes = Vec::with_capacity(32);
-        arrivals.encode(&mut notes, vector);
-        let mut out = Vec::with_capacity(document.len() + notes.len() + 4);
-        out.push(RECORD_VERSION);
-        out.push(if live { LIVE } else { 0 });
-        put_varint(&mut out, notes.len() as u64);
-        out.extend_from_slice(&notes);
-        out.extend_from_slice(document);
-        out
+    ) -> StoredBytes {
+        let live = if live { LIVE } else { 0 };
+        let mut front = SmallVec::<[u8; 64]>::from_slice(&[RECORD_VERSION, live]);
+        let at = front.len();
+        arrivals.encode(&mut front, vector);
+        let mut length = SmallVec::<[u8; 8]>::new();
+        put_varint(&mut length, (front.len() - at) as u64);
+        front.insert_from_slice(at, &length);
+        StoredBytes::joined(&front, document)
     }
 }
 

@@ -35,7 +35,7 @@ pub use job::{Commit, WriteError};
 pub use open_transaction::{OpenTransaction, STEPS_WAITING_MAX};
 pub use overlay::TRANSACTION_BYTES_MAX;
 pub use reads::{Change, StoredDocument, VisitStored};
-pub use receive::{Incoming, Received};
+pub use receive::{Body, Incoming, Received};
 pub use sidecar::Sidecar;
 pub use snapshot::Snapshot;
 pub use state::LogId;

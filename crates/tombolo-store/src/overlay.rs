@@ -45,12 +45,10 @@ impl Overlay {
         &mut self,
         keyspace: Keyspace,
         key: impl Into<StoredBytes>,
-        value: Option<Vec<u8>>,
+        value: Option<StoredBytes>,
     ) -> Result<(), StoreError> {
         let key = key.into();
-        let previous = self
-            .batch
-            .swap(keyspace, key.clone(), Some(value.map(Into::into)))?;
+        let previous = self.batch.swap(keyspace, key.clone(), Some(value))?;
         self.undo.push((keyspace, key, previous));
         if self.batch.size_bytes() > self.settled_bytes + TRANSACTION_BYTES_MAX {
             return Err(StoreError::TransactionTooLarge {
@@ -243,7 +241,7 @@ mod tests {
     fn put(overlay: &mut Overlay, writes: &Writes) {
         for (key, value) in writes {
             overlay
-                .set(Keyspace::Meta, [*key], value.map(|value| vec![value]))
+                .set(Keyspace::Meta, [*key], value.map(|value| [value].into()))
                 .unwrap();
         }
     }

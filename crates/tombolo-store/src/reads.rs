@@ -139,7 +139,7 @@ pub(crate) fn scan_stored(
     };
     let mut range = layout::collection_range(collection.number);
     if let Some(after) = after {
-        range.start = layout::document_key(collection.number, after);
+        range.start = layout::document_key(collection.number, after).to_vec();
     }
     let mut outcome = Ok(());
     reads.scan_bytes(

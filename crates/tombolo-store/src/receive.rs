@@ -1,16 +1,18 @@
 //! Taking in what a peer sends.
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
-use tombolo_document::{Actor, DocumentId, Merged, VersionVector, merge, merge::MergeError};
+use tombolo_document::{
+    Actor, DocumentId, Dot, Merged, VersionVector, Whole, merge, merge::MergeError,
+};
 
 use crate::{
     StoreError,
     arrival::Origin,
-    engine::{Direction, Keyspace, StoredBytes},
+    engine::{Direction, Keyspace},
     layout::{self, DocumentRecord},
     state::LogId,
-    transaction::{Before, Transaction},
+    transaction::{Before, NextState, Transaction},
 };
 
 /// Documents looked for in vain before it is asked where those that are here end.
@@ -23,21 +25,35 @@ pub struct Incoming<'a> {
     pub collection: &'a str,
     /// Its id.
     pub id: &'a DocumentId,
-    /// The bytes.
-    pub delta: &'a [u8],
-    /// The actors, if the bytes name them by number.
-    pub actors: Option<&'a [Actor]>,
+    /// What it is made of.
+    pub body: Body<'a>,
     /// The remote log that it came from, so that it is not sent back there.
     pub log: Option<LogId>,
     /// The local commit up to which the peer was believed to have what is here.
     pub acknowledged: u64,
 }
 
+/// The bytes of a document from a peer.
+#[derive(Clone, Copy)]
+pub enum Body<'a> {
+    /// All of a document, read before.
+    Whole(&'a Whole),
+    /// A document or delta that was not looked at.
+    Delta {
+        /// The bytes.
+        bytes: &'a [u8],
+        /// The actors, if the bytes name them by number.
+        actors: Option<&'a [Actor]>,
+    },
+}
+
 /// What taking it in did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The merged document.
-    pub merged: Merged,
+    /// Whether the document here changed.
+    pub changed: bool,
+    /// Commits that came with two contents: a copied device or a liar.
+    pub equivocations: Vec<Dot>,
     /// Whether the peer lacks something that it was believed to have, and nothing changed here of
     /// which it will be told.
     pub behind: bool,
@@ -68,7 +84,7 @@ impl Transaction<'_> {
             self.unknown.last = Some(self.last_key(collection)?);
         }
         if let Some(last) = &self.unknown.last {
-            let key = StoredBytes::from(layout::document_key(collection, id));
+            let key = layout::document_key(collection, id);
             let is_new = last.as_ref().is_none_or(|last| **last < *key);
             let batch = self.desk.overlay.batch();
             if is_new && batch.lookup(Keyspace::Documents, &key).is_none() {
@@ -100,15 +116,7 @@ impl Transaction<'_> {
     /// [`StoreError::Merge`] if the bytes are refused, [`StoreError::Clock`] if they hold a stamp
     /// too far ahead; the document is unchanged then.
     pub fn receive(&mut self, incoming: &Incoming<'_>) -> Result<Received, StoreError> {
-        let resolve = |number: u64| {
-            let number = usize::try_from(number).ok()?;
-            incoming.actors?.get(number).copied()
-        };
-        let vector = match incoming.actors {
-            Some(_) => merge::version_vector_interned(incoming.delta, &resolve),
-            None => merge::version_vector(incoming.delta),
-        };
-        let vector = vector.map_err(|error| StoreError::Merge(MergeError::Remote(error)))?;
+        let vector = incoming.body.vector()?;
         if let Some(newest) = vector.newest() {
             self.desk.clock.observe(newest, self.now_ms)?;
         }
@@ -120,37 +128,99 @@ impl Transaction<'_> {
             None => None,
         };
         let found = before.as_ref().and_then(|before| before.record.as_deref());
-        let record = found.map(DocumentRecord::read).transpose()?;
-        let local = record.as_ref().map(|record| record.document);
-        let merged = match incoming.actors {
-            Some(_) => merge::merge_interned(local, incoming.delta, &resolve),
-            None => merge::merge(local, incoming.delta),
+        let Some(record) = found.map(DocumentRecord::read).transpose()? else {
+            return self.receive_new(incoming, before);
         };
-        let merged = merged.map_err(StoreError::Merge)?;
-        let from = match incoming.log {
-            Some(log) => self.desk.state.catalog.origin(log),
-            None => None,
-        };
-        // What changes here is told of as any change is, in whole transactions.
-        let behind = match &record {
-            Some(record) if !merged.changed => {
-                is_behind(&vector, record, incoming.acknowledged, from)?
-            }
-            _ => false,
-        };
-        if merged.changed {
-            // A peer that lacks what is here may have been told of it and not have taken it: then
-            // what came from there is no reason to send it nothing.
-            let has_all = match &record {
-                Some(record) => vector.dominates(&record.vector()?),
-                None => true,
-            };
-            let origin = self.origin(incoming.log.filter(|_| has_all))?;
-            self.seen.replace(before);
-            self.replace(incoming.collection, incoming.id, &merged.document, origin)?;
+        let merged = incoming.body.merge_with(Some(record.document))?;
+        if !merged.changed {
+            let from = incoming
+                .log
+                .and_then(|log| self.desk.state.catalog.origin(log));
+            return Ok(Received {
+                changed: false,
+                equivocations: merged.equivocations,
+                behind: is_behind(&vector, &record, incoming.acknowledged, from)?,
+            });
         }
-        Ok(Received { merged, behind })
+        // A peer that lacks what is here may have been told of it and not have taken it: then
+        // what came from there is no reason to send it nothing.
+        let has_all = vector.dominates(&record.vector()?);
+        let origin = self.origin(incoming.log.filter(|_| has_all))?;
+        self.seen.replace(before);
+        let next = NextState::read(&merged.document)?;
+        self.replace(incoming.collection, incoming.id, &next, origin)?;
+        // What changes here is told of as any change is, in whole transactions.
+        Ok(Received {
+            changed: true,
+            equivocations: merged.equivocations,
+            behind: false,
+        })
     }
+
+    /// Takes a document that is not here.
+    fn receive_new(
+        &mut self,
+        incoming: &Incoming<'_>,
+        before: Option<Before>,
+    ) -> Result<Received, StoreError> {
+        let Body::Whole(whole) = incoming.body else {
+            let merged = incoming.body.merge_with(None)?;
+            let next = NextState::read(&merged.document)?;
+            return self.put_new(incoming, before, &next);
+        };
+        self.put_new(incoming, before, &NextState::new(whole))
+    }
+
+    fn put_new(
+        &mut self,
+        incoming: &Incoming<'_>,
+        before: Option<Before>,
+        next: &NextState<'_>,
+    ) -> Result<Received, StoreError> {
+        let origin = self.origin(incoming.log)?;
+        self.seen.replace(before);
+        self.replace(incoming.collection, incoming.id, next, origin)?;
+        Ok(Received {
+            changed: true,
+            equivocations: Vec::new(),
+            behind: false,
+        })
+    }
+}
+
+impl<'a> Body<'a> {
+    fn vector(self) -> Result<Cow<'a, VersionVector>, StoreError> {
+        match self {
+            Self::Whole(whole) => Ok(Cow::Borrowed(whole.vector())),
+            Self::Delta { bytes, actors } => {
+                let vector = match actors {
+                    Some(actors) => merge::version_vector_interned(bytes, &resolve(actors)),
+                    None => merge::version_vector(bytes),
+                };
+                let vector = vector.map_err(|error| StoreError::Merge(MergeError::Remote(error)));
+                vector.map(Cow::Owned)
+            }
+        }
+    }
+
+    fn merge_with(self, local: Option<&[u8]>) -> Result<Merged, StoreError> {
+        let merged = match self {
+            Self::Whole(whole) => merge::merge(local, whole.document()),
+            Self::Delta {
+                bytes,
+                actors: Some(actors),
+            } => merge::merge_interned(local, bytes, &resolve(actors)),
+            Self::Delta {
+                bytes,
+                actors: None,
+            } => merge::merge(local, bytes),
+        };
+        merged.map_err(StoreError::Merge)
+    }
+}
+
+fn resolve(actors: &[Actor]) -> impl Fn(u64) -> Option<Actor> {
+    |number| actors.get(usize::try_from(number).ok()?).copied()
 }
 
 /// Whether a peer that sends this vector lacks what it was believed to have: what had arrived

@@ -2,10 +2,10 @@
 //!
 //! It never flushes and never answers: the writer does, for all transactions of a round at once.
 
-use std::{cell::RefCell, ops::Bound};
+use std::{borrow::Cow, cell::RefCell, ops::Bound};
 
 use tombolo_document::{
-    Actor, DocumentId, DocumentView, Dot, HybridClock, Merged, SiteId, VersionVector, merge, order,
+    Actor, DocumentId, DocumentView, Dot, HybridClock, SiteId, VersionVector, Whole, order,
 };
 use tombolo_query::source::{IndexDefinition, Source, SourceError, Target, Visit};
 
@@ -18,7 +18,7 @@ use crate::{
     layout::{self, DocumentRecord},
     overlay::Overlay,
     reads::{Reads, serve_queries},
-    receive::{Incoming, Unknown},
+    receive::{Body, Incoming, Received, Unknown},
     sidecar::Sidecar,
     state::{LogId, State},
 };
@@ -50,6 +50,34 @@ pub struct Transaction<'w> {
 pub(crate) struct Before {
     pub(crate) key: StoredBytes,
     pub(crate) record: Option<StoredBytes>,
+}
+
+/// The bytes that a document changes to, with what is noted of them.
+pub(crate) struct NextState<'a> {
+    document: &'a [u8],
+    vector: Cow<'a, VersionVector>,
+    live: bool,
+}
+
+impl<'a> NextState<'a> {
+    pub(crate) fn read(document: &'a [u8]) -> Result<Self, StoreError> {
+        let damaged = StoreError::DamagedDocument;
+        let (view, vector) = DocumentView::with_vector(document).map_err(damaged)?;
+        Ok(Self {
+            document,
+            vector: Cow::Owned(vector),
+            live: view.is_visible().map_err(damaged)?,
+        })
+    }
+
+    /// A document that was not here.
+    pub(crate) fn new(whole: &'a Whole) -> Self {
+        Self {
+            document: whole.document(),
+            vector: Cow::Borrowed(whole.vector()),
+            live: true,
+        }
+    }
 }
 
 impl<'w> Transaction<'w> {
@@ -90,16 +118,18 @@ impl<'w> Transaction<'w> {
         id: &DocumentId,
         incoming: &[u8],
         log: Option<LogId>,
-    ) -> Result<Merged, StoreError> {
-        let received = self.receive(&Incoming {
+    ) -> Result<Received, StoreError> {
+        let actors = None;
+        self.receive(&Incoming {
             collection,
             id,
-            delta: incoming,
-            actors: None,
+            body: Body::Delta {
+                bytes: incoming,
+                actors,
+            },
             log,
             acknowledged: 0,
-        })?;
-        Ok(received.merged)
+        })
     }
 
     /// Puts bytes beside the documents, or removes them.
@@ -112,7 +142,7 @@ impl<'w> Transaction<'w> {
         key: &[u8],
         value: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
-        self.set(sidecar.keyspace(), key, value)
+        self.set(sidecar.keyspace(), key, value.map(Into::into))
     }
 
     /// Bytes beside the documents, as this transaction sees them.
@@ -158,7 +188,7 @@ impl<'w> Transaction<'w> {
         &mut self,
         keyspace: Keyspace,
         key: impl Into<StoredBytes>,
-        value: Option<Vec<u8>>,
+        value: Option<StoredBytes>,
     ) -> Result<(), StoreError> {
         if keyspace == Keyspace::Documents {
             self.seen.take();
@@ -168,7 +198,7 @@ impl<'w> Transaction<'w> {
 
     /// A document as it is before a change.
     pub(crate) fn look_at(&self, collection: u32, id: &[u8]) -> Result<Before, StoreError> {
-        let key = StoredBytes::from(layout::document_key(collection, id));
+        let key = layout::document_key(collection, id);
         match self.seen.take() {
             Some(seen) if seen.key == key => Ok(seen),
             _ => Ok(Before {
@@ -185,7 +215,7 @@ impl<'w> Transaction<'w> {
         collection: Collection,
     ) -> Result<(), StoreError> {
         let (key, value) = self.desk.state.catalog.set(name.into(), collection);
-        self.set(Keyspace::Meta, key, value)
+        self.set(Keyspace::Meta, key, value.map(Into::into))
     }
 
     /// The collection of this name, made if it is new.
@@ -221,7 +251,7 @@ impl<'w> Transaction<'w> {
         }
         match self.desk.state.catalog.remember_log(log) {
             Some((origin, (key, value))) => {
-                self.set(Keyspace::Meta, key, value)?;
+                self.set(Keyspace::Meta, key, value.map(Into::into))?;
                 Ok(origin)
             }
             None => Ok(Origin::UNKNOWN),
@@ -233,9 +263,15 @@ impl<'w> Transaction<'w> {
         &mut self,
         name: &str,
         id: &DocumentId,
-        document: &[u8],
+        next: &NextState<'_>,
         origin: Origin,
     ) -> Result<(), StoreError> {
+        let NextState {
+            document,
+            vector,
+            live,
+        } = next;
+        let (document, live) = (*document, *live);
         let mut collection = self.collection(name)?;
         let before = self.look_at(collection.number, id.as_bytes())?;
         let old = before
@@ -246,11 +282,8 @@ impl<'w> Transaction<'w> {
         if old.as_ref().is_some_and(|old| old.document == document) {
             return Ok(());
         }
-        let vector = merge::version_vector(document).map_err(StoreError::DamagedDocument)?;
-        let view = DocumentView::new(document).map_err(StoreError::DamagedDocument)?;
-        let live = view.is_visible().map_err(StoreError::DamagedDocument)?;
-        evicted::check(self, &before.key, &vector, origin)?;
-        let arrivals = self.note_arrival(old.as_ref(), &vector, origin, &before.key)?;
+        evicted::check(self, &before.key, vector, origin)?;
+        let arrivals = self.note_arrival(old.as_ref(), vector, origin, &before.key)?;
         indexing::move_entries(
             self,
             &collection,
@@ -258,12 +291,12 @@ impl<'w> Transaction<'w> {
             old.as_ref(),
             live.then_some(document),
         )?;
-        let record = DocumentRecord::write(live, &arrivals, &vector, document);
+        let record = DocumentRecord::write(live, &arrivals, vector, document);
         self.set(Keyspace::Documents, before.key.clone(), Some(record))?;
         self.set(
             Keyspace::Changes,
             layout::change_key(self.commit, &before.key),
-            Some(layout::change_record(arrivals.only_log())),
+            Some(layout::change_record(arrivals.only_log()).into()),
         )?;
         let was_live = old.is_some_and(|old| old.live);
         if live != was_live {
@@ -383,7 +416,8 @@ impl Target for Transaction<'_> {
         id: &DocumentId,
         document: Vec<u8>,
     ) -> Result<(), SourceError> {
-        Ok(self.replace(collection, id, &document, Origin::HERE)?)
+        let next = NextState::read(&document)?;
+        Ok(self.replace(collection, id, &next, Origin::HERE)?)
     }
 
     fn evict(&mut self, collection: &str, id: &DocumentId) -> Result<(), SourceError> {

@@ -209,11 +209,12 @@ impl Writer {
     fn write_round(&mut self) -> Result<View, StoreError> {
         for (number, by) in self.overlay.take_growth() {
             if let Some((key, value)) = self.state.catalog.grow(number, by) {
-                self.overlay.set(Keyspace::Meta, key, value)?;
+                self.overlay
+                    .set(Keyspace::Meta, key, value.map(Into::into))?;
             }
         }
         self.overlay
-            .set(Keyspace::Meta, STATE_KEY, Some(self.state.record()))?;
+            .set(Keyspace::Meta, STATE_KEY, Some(self.state.record().into()))?;
         self.engine.write(self.overlay.batch())?;
         self.engine.flush()?;
         let bytes = self.engine.snapshot()?;
@@ -313,7 +314,7 @@ fn seal(mut transaction: Transaction<'_>, verdict: Verdict) -> Result<Sealed, St
         transaction.set(
             Keyspace::Changes,
             layout::head_key(number),
-            Some(head.write()),
+            Some(head.write().into()),
         )?;
         if let Some(oldest) = number.checked_sub(HEADS_KEPT) {
             transaction.set(Keyspace::Changes, layout::head_key(oldest), None)?;

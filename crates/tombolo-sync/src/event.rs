@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tombolo_document::bytes::DecodeError;
-use tombolo_document::{Actor, DocumentId};
+use tombolo_document::{Actor, DocumentId, Whole};
 use tombolo_identity::PeerPublicKey;
 use tombolo_query::Parameters;
 
@@ -125,10 +125,35 @@ pub struct Arriving {
     pub collection: Arc<str>,
     /// Its id.
     pub id: DocumentId,
-    /// A delta with interned actors.
-    pub delta: Bytes,
-    /// The actors by number.
-    pub actors: Arc<Vec<Actor>>,
+    /// What it is made of.
+    pub content: Content,
+}
+
+/// What arrived of a document.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// All of it, checked where it arrived, so that the store's one writer need not.
+    Whole(Arc<Whole>),
+    /// A delta that nobody has looked at.
+    Delta {
+        /// The bytes, in which actors are numbers.
+        bytes: Bytes,
+        /// The actors by number.
+        actors: Arc<Vec<Actor>>,
+    },
+}
+
+impl Content {
+    pub(crate) fn read(bytes: Bytes, actors: &Arc<Vec<Actor>>) -> Self {
+        let resolve = |number: u64| actors.get(usize::try_from(number).ok()?).copied();
+        match Whole::read(&bytes, &resolve) {
+            Some(whole) => Self::Whole(Arc::new(whole)),
+            None => Self::Delta {
+                bytes,
+                actors: Arc::clone(actors),
+            },
+        }
+    }
 }
 
 /// Documents of a peer that are refused, by name.

@@ -21,8 +21,8 @@ pub mod view;
 pub mod wire;
 
 pub use event::{
-    Action, Applied, Apply, Arriving, CloseReason, Event, Notice, Outcome, RecordChange, Standing,
-    WhichView,
+    Action, Applied, Apply, Arriving, CloseReason, Content, Event, Notice, Outcome, RecordChange,
+    Standing, WhichView,
 };
 pub use interest::{Evaluation, Interests};
 pub use looking::{Looked, Looking};

@@ -4,6 +4,8 @@
 
 use std::{borrow::Borrow, ops::Deref};
 
+use byteview::ByteView;
+
 /// Immutable bytes behind a reference count; up to about twenty of them are held inline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoredBytes(fjall::Slice);
@@ -11,6 +13,11 @@ pub struct StoredBytes(fjall::Slice);
 impl StoredBytes {
     pub(super) fn from_slice(slice: fjall::Slice) -> Self {
         Self(slice)
+    }
+
+    /// Two parts, one behind the other.
+    pub(crate) fn joined(front: &[u8], back: &[u8]) -> Self {
+        Self(fjall::Slice::from(ByteView::fused(front, back)))
     }
 
     pub(super) fn to_slice(&self) -> fjall::Slice {

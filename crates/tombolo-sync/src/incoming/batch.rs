@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tombolo_document::{Actor, DocumentId};
 use tombolo_identity::Filter;
 
-use crate::event::Arriving;
+use crate::event::{Arriving, Content};
 use crate::interest::Interests;
 use crate::looking::Told;
 use crate::reading::Place;
@@ -37,7 +37,7 @@ pub(super) struct Waiting {
     collection: Arc<str>,
     id: DocumentId,
     told: Option<(Form, [u8; 16])>,
-    pub(super) delta: Option<(Bytes, Arc<Vec<Actor>>)>,
+    pub(super) content: Option<Content>,
     /// Whether the peer was asked for it whole and has not answered.
     is_wanted: bool,
 }
@@ -81,7 +81,7 @@ impl Batch {
             }
             self.items.push(match item.payload {
                 Payload::Put(ref delta) => Waiting {
-                    delta: Some((delta.clone(), Arc::clone(actors))),
+                    content: Some(Content::read(delta.clone(), actors)),
                     ..Waiting::nothing(item)
                 },
                 Payload::Told(form, digest) => Waiting {
@@ -119,7 +119,7 @@ impl Batch {
                 (Some(at), Payload::Put(delta)) => {
                     self.items[at].is_wanted = false;
                     self.items[at].told = None;
-                    self.items[at].delta = Some((delta, Arc::clone(actors)));
+                    self.items[at].content = Some(Content::read(delta, actors));
                 }
                 _ => return Err(WireError::Protocol("a supplement that nobody wanted")),
             }
@@ -145,12 +145,10 @@ impl Batch {
 
     pub(super) fn documents(&self) -> impl Iterator<Item = Arriving> {
         self.items.iter().filter_map(|item| {
-            let (delta, actors) = item.delta.clone()?;
             Some(Arriving {
                 collection: Arc::clone(&item.collection),
                 id: item.id.clone(),
-                delta,
-                actors,
+                content: item.content.clone()?,
             })
         })
     }
@@ -162,7 +160,7 @@ impl Waiting {
             collection: item.collection,
             id: item.id,
             told: None,
-            delta: None,
+            content: None,
             is_wanted: false,
         }
     }

@@ -506,12 +506,12 @@ impl Incoming {
         let mut first = 0;
         for batch in self.batches.iter_mut().take(applying.counts.len()) {
             let with_delta: Vec<usize> = (0..batch.items.len())
-                .filter(|at| batch.items[*at].delta.is_some())
+                .filter(|at| batch.items[*at].content.is_some())
                 .collect();
             let mut places = Vec::new();
             for at in missing.iter().filter_map(|at| at.checked_sub(first)) {
                 if let Some(&item) = with_delta.get(at) {
-                    batch.items[item].delta = None;
+                    batch.items[item].content = None;
                     places.push(item as u32);
                 }
             }

@@ -3,10 +3,10 @@
 
 use tombolo_document::merge::MergeError;
 use tombolo_document::{ClockError, Stamp};
-use tombolo_store::{Incoming, LogId, Sidecar, StoreError, Transaction, WriteError};
+use tombolo_store::{Body, Incoming, LogId, Sidecar, StoreError, Transaction, WriteError};
 use tombolo_sync::record::Refused;
 use tombolo_sync::wire::Refusal;
-use tombolo_sync::{Applied, Apply, Arriving, Outcome, RecordChange};
+use tombolo_sync::{Applied, Apply, Arriving, Content, Outcome, RecordChange};
 
 /// Why an apply leaves no commit.
 pub(crate) enum Undone {
@@ -50,16 +50,21 @@ fn take(
     let received = transaction.receive(&Incoming {
         collection: &arriving.collection,
         id: &arriving.id,
-        delta: &arriving.delta,
-        actors: Some(&arriving.actors),
+        body: match &arriving.content {
+            Content::Whole(whole) => Body::Whole(whole),
+            Content::Delta { bytes, actors } => Body::Delta {
+                bytes,
+                actors: Some(actors),
+            },
+        },
         log: Some(LogId(apply.log.0)),
         acknowledged: apply.acknowledged,
     });
     match received {
         Ok(received) => Ok(Outcome::Merged {
-            changed: received.merged.changed,
+            changed: received.changed,
             behind: received.behind,
-            equivocated: !received.merged.equivocations.is_empty(),
+            equivocated: !received.equivocations.is_empty(),
         }),
         Err(StoreError::Clock(ClockError::RemoteAhead { ahead_ms, limit_ms })) => {
             let too_far = ahead_ms.saturating_sub(limit_ms);
