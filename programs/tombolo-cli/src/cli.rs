@@ -19,6 +19,11 @@ pub(crate) enum Verb {
         after_help = "Example:\n  tombolo run -c edge.yaml\n\nSIGTERM or SIGINT finishes the requests in work and exits with 0."
     )]
     Run(ConfigFile),
+    /// Walk a node's way into its mesh and say where it stops, why, and what to do; exit with 1 if it stops.
+    #[command(
+        after_help = "Example:\n  tombolo doctor -c edge.yaml\n\nIt changes nothing on the disk and may run beside the node. It logs in with the token of the configuration and forgets what it got."
+    )]
+    Doctor(ConfigFile),
     /// Work with configuration files.
     #[command(
         subcommand,

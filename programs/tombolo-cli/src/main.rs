@@ -4,7 +4,9 @@
 mod api_key;
 mod cli;
 mod config;
+mod doctor;
 mod edge;
+mod enrolment;
 mod identity;
 mod logs;
 mod run;

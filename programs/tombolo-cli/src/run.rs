@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tombolo::{Database, Options, Subscription, SyncOptions};
+use tombolo::{Database, LoginError, Options, Subscription, SyncOptions};
 use tombolo_http::{
     Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
 };
 
 use crate::config::{self, Checked, Config, Database as Settings, Http, IdentitySettings};
 use crate::edge::{self, Edge, JoinedDatabase, chain};
+use crate::enrolment::Member;
 use crate::identity::{self, IdentityService};
 use crate::{logs, sync_report};
 
@@ -40,6 +41,8 @@ pub(crate) enum RunError {
     Subscription { index: usize, reason: String },
     #[error("error: cannot join the mesh: {reason}")]
     Sync { reason: String },
+    #[error("error: this node cannot log in to its own identity service: {0}")]
+    Login(LoginError),
     #[error("error: {0}")]
     Listen(#[from] ListenError),
     #[error(transparent)]
@@ -68,6 +71,7 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         data_directory,
         certificate,
         sync,
+        enrolment,
         identity,
     } = checked;
     let Config {
@@ -90,10 +94,19 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         Some(identity) => Some(open_identity(identity, id)?),
     };
     let subscriptions = subscribe(&database, settings.subscriptions)?;
-    if let Some(options) = sync {
-        join_mesh(&database, options, subscriptions.len())?;
-    }
+    let member = match (sync, enrolment) {
+        (Some(options), Some(enrolment)) => {
+            tell_subscriptions(subscriptions.len());
+            Member::begin(&database, (enrolment, identity.as_ref()), options)?
+        }
+        (Some(options), None) => {
+            join_mesh(&database, options, subscriptions.len())?;
+            None
+        }
+        (None, _) => None,
+    };
     runtime.block_on(async {
+        let follow = member.map(|member| tokio::spawn(member.follow()));
         let report = tokio::spawn(sync_report::run(Arc::downgrade(&database)));
         let outcome = match http {
             None => {
@@ -109,11 +122,16 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
                 serve(http, certificate, answering, signals).await
             }
         };
+        if let Some(follow) = follow {
+            follow.abort();
+            let _ = follow.await;
+        }
         report.abort();
         // So that nothing but reads that were given up still holds the database.
         let _ = report.await;
         outcome
     })?;
+    database.clear_expiration_handler();
     sync_report::conclude(&database);
     // Links end before the store does, so that no session meets a closed one.
     database.stop_sync();
@@ -182,13 +200,17 @@ fn join_mesh(
     if !servers.is_empty() {
         say(&format!("mesh: dialling {servers}"));
     }
+    tell_subscriptions(subscriptions);
+    Ok(())
+}
+
+fn tell_subscriptions(subscriptions: usize) {
     match subscriptions {
         0 => say(
             "mesh: no subscriptions, so this node sends what peers ask for and takes nothing from them",
         ),
         count => say(&format!("mesh: {count} subscriptions")),
     }
-    Ok(())
 }
 
 /// What stands behind the HTTP server.
@@ -305,7 +327,7 @@ impl Signals {
 }
 
 /// Start and stop are told whatever the log level, on standard error.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // A closed standard error must not end the node.
     let _ = writeln!(stderr(), "{text}");
 }

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::api_key::{GeneratedKey, HashError, KeyHash};
 use crate::cli::{ApiKeyVerb, Command, ConfigFile, ConfigVerb, IdentityVerb, SharedKeyVerb, Verb};
 use crate::config::{self, Checked, FileError, InsecureListen};
+use crate::doctor::{self, Verdict};
 use crate::identity::{self, IdentityVerbError};
 use crate::run::{self, RunError};
 use crate::shared_key::{self, GenerateError};
@@ -41,6 +42,7 @@ enum VerbError {
 pub(crate) fn perform(command: Command) -> ExitCode {
     let outcome = match command.verb {
         Verb::Run(file) => start(&file),
+        Verb::Doctor(file) => examine(&file),
         Verb::Config(ConfigVerb::Validate(file)) => validate(&file),
         Verb::ApiKey(ApiKeyVerb::Generate) => generate_key(),
         Verb::ApiKey(ApiKeyVerb::Validate { key, hash }) => validate_key(&key, &hash),
@@ -59,6 +61,17 @@ pub(crate) fn perform(command: Command) -> ExitCode {
 fn start(file: &ConfigFile) -> Result<ExitCode, VerbError> {
     run::run(read(file)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn examine(file: &ConfigFile) -> Result<ExitCode, VerbError> {
+    let checked = read(file)?;
+    let now_ms = u64::try_from(now_unix_s())
+        .unwrap_or(0)
+        .saturating_mul(1000);
+    Ok(match doctor::walk(&checked, now_ms, &mut stdout())? {
+        Verdict::Sound => ExitCode::SUCCESS,
+        Verdict::Stopped => ExitCode::FAILURE,
+    })
 }
 
 fn validate(file: &ConfigFile) -> Result<ExitCode, VerbError> {

@@ -4,14 +4,16 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use tombolo::SyncOptions;
+use tombolo::{AuthServer, SyncOptions};
 use tombolo_http::{Certificate, TlsError};
+use zeroize::Zeroizing;
 
 use super::identity_files::{self, IdentityFileError};
 use super::key_file::{self, KeyError};
-use super::meaning::{Config, Directory, Encryption, Mesh, Transports};
+use super::meaning::{Config, Directory, Encryption, Login, Mesh, Proof, Transports};
 use super::meaning_identity::IdentitySettings;
 use super::read::CONFIG_BYTES_MAX;
+use super::secret_file::{self, SecretError};
 use super::{ConfigError, Context, InsecureListen, parse};
 
 /// A configuration whose files exist and fit.
@@ -22,8 +24,25 @@ pub(crate) struct Checked {
     pub(crate) certificate: Option<Certificate>,
     /// `None`: the node joins no mesh.
     pub(crate) sync: Option<SyncOptions>,
+    /// `None`: the node joins by a shared key, or not at all.
+    pub(crate) enrolment: Option<Enrolment>,
     /// `None`: nobody logs in here.
     pub(crate) identity: Option<IdentitySettings>,
+}
+
+/// How the node gets the certificate that it joins the mesh with.
+pub(crate) enum Enrolment {
+    /// It logs in.
+    Login(LoginSettings),
+    /// Its own identity service gives it one.
+    OwnService,
+}
+
+/// Where the node logs in, and as whom.
+pub(crate) struct LoginSettings {
+    pub(crate) server: AuthServer,
+    pub(crate) token: Zeroizing<String>,
+    pub(crate) provider: String,
 }
 
 /// Why a configuration cannot be used. All are the operator's to mend.
@@ -42,6 +61,8 @@ pub(crate) enum FileError {
     Tls { file: String, source: TlsError },
     #[error("error: {file}: database.auth.small_peer_only.key_b64: {source}")]
     Key { file: String, source: KeyError },
+    #[error("error: {file}: database.auth.server.access_token: {source}")]
+    Token { file: String, source: SecretError },
     #[error("error: {file}: {source}")]
     Identity {
         file: String,
@@ -112,14 +133,11 @@ pub(crate) fn check_files(
         }
         _ => None,
     };
-    let sync = match config.database.mesh.take() {
-        None => None,
+    let (sync, enrolment) = match config.database.mesh.take() {
+        None => (None, None),
         Some(mesh) => {
-            let options = sync_options(mesh, base, &mut config.notices);
-            Some(options.map_err(|source| FileError::Key {
-                file: file.clone(),
-                source,
-            })?)
+            let (options, enrolment) = joining(mesh, base, &file, &mut config.notices)?;
+            (Some(options), enrolment)
         }
     };
     let identity = match config.identity_service.take() {
@@ -134,26 +152,66 @@ pub(crate) fn check_files(
         data_directory,
         certificate,
         sync,
+        enrolment,
         identity,
     })
 }
 
-fn sync_options(
+/// How to join the mesh, and how to get what that takes.
+fn joining(
     mesh: Mesh,
     base: &Path,
+    file: &str,
     notices: &mut Vec<String>,
-) -> Result<SyncOptions, KeyError> {
-    let Mesh { key, transports } = mesh;
+) -> Result<(SyncOptions, Option<Enrolment>), FileError> {
+    let Mesh { proof, transports } = mesh;
+    let file = || file.to_owned();
+    let (mut options, enrolment) = match proof {
+        Proof::SharedKey(key) => {
+            let key = key_file::load(key, base, notices);
+            let key = key.map_err(|source| FileError::Key {
+                file: file(),
+                source,
+            })?;
+            (SyncOptions::new(key), None)
+        }
+        Proof::Login(login) => {
+            let login = login_settings(*login, base, notices);
+            let login = login.map_err(|source| FileError::Token {
+                file: file(),
+                source,
+            })?;
+            (SyncOptions::logged_in(), Some(Enrolment::Login(login)))
+        }
+        Proof::OwnService => (SyncOptions::logged_in(), Some(Enrolment::OwnService)),
+    };
     let Transports {
         listen,
         servers,
         retry_interval,
     } = transports;
-    let mut options = SyncOptions::new(key_file::load(key, base, notices)?);
     options.listen.extend(listen);
     options.known_tcp_servers = servers;
     options.retry_interval = retry_interval.unwrap_or(options.retry_interval);
-    Ok(options)
+    Ok((options, enrolment))
+}
+
+fn login_settings(
+    login: Login,
+    base: &Path,
+    notices: &mut Vec<String>,
+) -> Result<LoginSettings, SecretError> {
+    let Login {
+        mut server,
+        token,
+        provider,
+    } = login;
+    server.ca_file = server.ca_file.map(|file| base.join(file));
+    Ok(LoginSettings {
+        server,
+        token: secret_file::load(token, base, notices)?,
+        provider,
+    })
 }
 
 fn data_directory(config: &Config, base: &Path, file: &str) -> Result<PathBuf, FileError> {

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tombolo::{Object, SharedKey};
+use tombolo::{AuthServer, Object, SharedKey};
 
-use super::meaning_identity::IdentityService;
+use super::meaning_identity::{IdentityService, SecretSource};
 use crate::api_key::KeyHash;
 
 /// One node.
@@ -44,8 +44,27 @@ pub(crate) struct Subscription {
 /// How the node joins a mesh.
 #[derive(Debug)]
 pub(crate) struct Mesh {
-    pub(crate) key: KeySource,
+    pub(crate) proof: Proof,
     pub(crate) transports: Transports,
+}
+
+/// What the node proves itself with to peers.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// A key that all peers have.
+    SharedKey(KeySource),
+    /// A certificate of an identity service.
+    Login(Box<Login>),
+    /// A certificate of its own identity service.
+    OwnService,
+}
+
+/// Where the node logs in, and as whom.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) server: AuthServer,
+    pub(crate) token: SecretSource,
+    pub(crate) provider: String,
 }
 
 /// Where the shared key comes from.
@@ -59,7 +78,7 @@ pub(crate) enum KeySource {
     FromEnvironment(String),
 }
 
-/// Over what the node reaches its peers; at least one of the two is there.
+/// Over what the node reaches its peers. With a shared key at least one of the two is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Transports {
     /// Where it listens for peers.

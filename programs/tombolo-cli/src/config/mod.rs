@@ -12,6 +12,7 @@ mod raw_identity;
 mod read;
 mod resolve;
 mod resolve_auth;
+mod resolve_auth_server;
 mod resolve_database;
 mod resolve_http;
 mod resolve_identity;
@@ -20,7 +21,7 @@ mod resolve_subscriptions;
 mod secret_file;
 mod url;
 
-pub(crate) use files::{Checked, FileError, check_files, load};
+pub(crate) use files::{Checked, Enrolment, FileError, LoginSettings, check_files, load};
 pub(crate) use meaning::{
     Api, Clients, Config, Console, Database, Http, Identity, Level, Logging, Permission,
     Subscription,

@@ -46,9 +46,19 @@ pub(super) struct RawDatabase {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDatabaseAuth {
-    pub(super) server: Placed<Anything>,
+    pub(super) server: Placed<Setting<RawAuthServer>>,
     #[serde(alias = "small_peers_only")]
     pub(super) small_peer_only: Placed<Setting<RawSmallPeerOnly>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthServer {
+    pub(super) access_token: Spanned<WordOr<RawPath>>,
+    pub(super) auth_url: Spanned<String>,
+    pub(super) provider: Spanned<String>,
+    pub(super) enable_cloud_sync: Placed<bool>,
+    pub(super) ca_file: Placed<String>,
 }
 
 #[derive(Debug, Deserialize)]

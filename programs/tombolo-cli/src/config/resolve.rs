@@ -6,6 +6,7 @@ use serde_saphyr::{Location, Spanned};
 use super::meaning::{Config, Console, Level, Logging};
 use super::problem::Problem;
 use super::raw::{Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, WordOr};
+use super::resolve_mesh::OwnService;
 use super::{resolve_database, resolve_http, resolve_identity};
 
 /// Whether `dev_mode` may listen on an address that other machines reach.
@@ -114,7 +115,14 @@ pub(super) fn resolve(raw: RawConfig, insecure: InsecureListen) -> Result<Config
     findings.expect_off("metrics", raw.metrics.as_ref());
     storage(raw.storage, &mut findings);
     let logging = logging(raw.logging, &mut findings);
-    let database = resolve_database::database(raw.database.value, &mut findings);
+    let own = match &raw.identity_service {
+        Some(Spanned {
+            value: Setting::Given(_),
+            ..
+        }) => OwnService::Here,
+        _ => OwnService::Elsewhere,
+    };
+    let database = resolve_database::database(raw.database.value, own, &mut findings);
     let http = resolve_http::http(raw.http_server, raw.auth, insecure, &mut findings);
     let identity_service =
         resolve_identity::identity_service(raw.identity_service, http.as_ref(), &mut findings);

@@ -5,6 +5,7 @@ use serde_saphyr::{Location, Spanned};
 use super::meaning::{Database, Directory};
 use super::raw::{RawDatabase, RawPath, WordOr};
 use super::resolve::Findings;
+use super::resolve_mesh::OwnService;
 use super::{resolve_mesh, resolve_subscriptions};
 
 /// Longest database id, in bytes; it appears in paths of the HTTP API.
@@ -12,7 +13,11 @@ const ID_BYTES_MAX: usize = 128;
 /// Longest device name, in bytes; every peer is told it.
 const DEVICE_NAME_BYTES_MAX: usize = 128;
 
-pub(super) fn database(raw: RawDatabase, findings: &mut Findings) -> Option<Database> {
+pub(super) fn database(
+    raw: RawDatabase,
+    own: OwnService,
+    findings: &mut Findings,
+) -> Option<Database> {
     let id = database_id(raw.db_id, findings);
     let name_bytes = raw.device_name.value.len();
     if !(1..=DEVICE_NAME_BYTES_MAX).contains(&name_bytes) {
@@ -28,7 +33,7 @@ pub(super) fn database(raw: RawDatabase, findings: &mut Findings) -> Option<Data
             remedy,
         );
     }
-    let mesh = resolve_mesh::mesh(raw.auth, raw.transport_config, findings);
+    let mesh = resolve_mesh::mesh(raw.auth, raw.transport_config, own, findings);
     let subscriptions = resolve_subscriptions::subscriptions(raw.subscriptions, findings);
     findings.expect_false(
         "database.auto_fetch_attachments",

@@ -1,5 +1,5 @@
 //! The keys `database.auth` and `database.transport_config`: how the node proves itself to peers and reaches them.
-//! Without a key nothing is started: no byte ever goes to a peer that was not proven.
+//! Without a key or a login nothing is started: no byte ever goes to a peer that was not proven.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde_saphyr::{Location, Spanned};
 use tombolo::SharedKey;
 
-use super::meaning::{KeySource, Mesh, Transports};
+use super::meaning::{KeySource, Mesh, Proof, Transports};
 use super::raw::{
-    Anything, Placed, RawConnect, RawDatabaseAuth, RawListen, RawPath, RawPeerToPeer, RawTcpListen,
-    RawTransports, Setting, WordOr,
+    Anything, Placed, RawConnect, RawDatabaseAuth, RawListen, RawPath, RawPeerToPeer,
+    RawSmallPeerOnly, RawTcpListen, RawTransports, Setting, WordOr,
 };
 use super::resolve::Findings;
+use super::resolve_auth_server;
 use super::resolve_database::filled;
 
 const AUTH: &str = "database.auth";
@@ -25,92 +26,113 @@ const RETRY: &str = "database.transport_config.connect_config.retry_interval_mse
 const SERVERS_MAX: usize = 64;
 /// Longest `host:port`; names of DNS have at most 253 bytes.
 const SERVER_BYTES_MAX: usize = 300;
+const UNREACHABLE: &str = "mesh: off (transport_config has neither tcp_listen nor known_tcp_servers, and peers are not discovered yet)";
 const RETRY_MS_MIN: u64 = 50;
 const RETRY_MS_MAX: u64 = 60 * 60 * 1000;
+
+/// Whether this node runs an identity service, which it can log in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnService {
+    Here,
+    Elsewhere,
+}
 
 pub(super) fn mesh(
     auth: Placed<Setting<RawDatabaseAuth>>,
     transports: Placed<Setting<RawTransports>>,
+    own: OwnService,
     findings: &mut Findings,
 ) -> Option<Mesh> {
-    let key = key(auth, findings);
+    let proof = means(auth, own, findings);
     let transports = match findings.section(TRANSPORTS, transports) {
         None => Transports::default(),
         Some(raw) => transports_of(raw.value, findings),
     };
     let reaches = transports.listen.is_some() || !transports.servers.is_empty();
-    match (key, reaches) {
-        (Key::Given(key), true) => Some(Mesh { key, transports }),
-        (Key::Given(_), false) => {
-            findings.notice("mesh: off (transport_config has neither tcp_listen nor known_tcp_servers, and peers are not discovered yet)");
+    match (proof, reaches) {
+        (Means::Given(proof), true) => Some(Mesh { proof, transports }),
+        (Means::Given(Proof::SharedKey(_)), false) => {
+            findings.notice(UNREACHABLE);
             None
         }
-        (Key::Absent(why), true) => {
+        // It logs in all the same: what it may write holds without peers too.
+        (Means::Given(proof), false) => {
+            findings.notice(UNREACHABLE);
+            Some(Mesh { proof, transports })
+        }
+        (Means::Absent(why), true) => {
             findings.notice(format!(
                 "mesh: off ({why}; tcp_listen and known_tcp_servers stay off)"
             ));
             None
         }
-        (Key::Absent(why), false) => {
+        (Means::Absent(why), false) => {
             findings.notice(format!("mesh: off ({why})"));
             None
         }
-        (Key::Refused, _) => None,
+        (Means::Refused, _) => None,
     }
 }
 
 /// What the node has to prove itself with.
-enum Key {
-    Given(KeySource),
+enum Means {
+    Given(Proof),
     /// And why.
     Absent(&'static str),
     /// A problem was told.
     Refused,
 }
 
-fn key(raw: Placed<Setting<RawDatabaseAuth>>, findings: &mut Findings) -> Key {
+fn means(raw: Placed<Setting<RawDatabaseAuth>>, own: OwnService, findings: &mut Findings) -> Means {
     let Some(raw) = findings.section(AUTH, raw) else {
-        return Key::Absent(
-            "database.auth is omitted: this node has neither a key nor a server to prove itself with",
-        );
+        return match own {
+            OwnService::Here => Means::Given(Proof::OwnService),
+            OwnService::Elsewhere => Means::Absent(
+                "database.auth is omitted: this node has neither a key nor a server to prove itself with",
+            ),
+        };
     };
     let RawDatabaseAuth {
         server,
         small_peer_only,
     } = raw.value;
-    let has_server = server
-        .as_ref()
-        .is_some_and(|server| server.value == Anything::Asked);
-    findings.expect_off("database.auth.server", server.as_ref());
+    let server = findings.section("database.auth.server", server);
     let small_peer = findings.section("database.auth.small_peer_only", small_peer_only);
-    let Some(small_peer) = small_peer else {
-        if !has_server {
-            findings.refuse(
-                AUTH,
-                raw.referenced,
-                "names no way to authenticate",
-                "add small_peer_only: { key_b64: ... }, or remove database.auth",
-            );
+    match (server, small_peer) {
+        (None, None) => {
+            let remedy =
+                "add server: { ... } or small_peer_only: { key_b64: ... }, or remove database.auth";
+            let what = "names no way to authenticate";
+            findings.refuse(AUTH, raw.referenced, what, remedy);
+            Means::Refused
         }
-        return Key::Refused;
-    };
-    if has_server {
-        findings.refuse(
-            AUTH,
-            raw.referenced,
-            "names two ways to authenticate",
-            "keep exactly one",
-        );
+        (Some(_), Some(_)) => {
+            let what = "names two ways to authenticate";
+            findings.refuse(AUTH, raw.referenced, what, "keep exactly one");
+            Means::Refused
+        }
+        (Some(server), None) => {
+            let login = resolve_auth_server::login(server, findings);
+            let proof = login.map(|login| Proof::Login(Box::new(login)));
+            proof.map_or(Means::Refused, Means::Given)
+        }
+        (None, Some(small_peer)) => shared_key(small_peer.value, findings),
     }
-    let token = small_peer.value.offline_license_token;
+}
+
+fn shared_key(raw: RawSmallPeerOnly, findings: &mut Findings) -> Means {
+    let token = raw.offline_license_token;
     if token.is_some_and(|token| token.value == Anything::Asked) {
         findings.notice("offline_license_token: is not needed and was not read");
     }
-    match findings.section(KEY, small_peer.value.key_b64) {
-        None => Key::Absent(
+    match findings.section(KEY, raw.key_b64) {
+        None => Means::Absent(
             "small_peer_only has no key_b64: this node has no key to prove itself with; make one with: tombolo shared-key generate",
         ),
-        Some(raw) => key_source(raw, findings).map_or(Key::Refused, Key::Given),
+        Some(raw) => {
+            let key = key_source(raw, findings).map(Proof::SharedKey);
+            key.map_or(Means::Refused, Means::Given)
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl JoinedDatabase {
         // Held until the answer, so that freeing them is not the writer's work.
         let arguments = Arc::new(arguments);
         self.database
-            .write(statement, Arc::clone(&arguments), time_left, done)
+            .write_permitted(statement, Arc::clone(&arguments), time_left, done)
             .map_err(failure)?;
         match answered.await {
             Ok(result) => result.map_err(failure),
@@ -141,6 +141,9 @@ fn failure(error: ExecuteError) -> Failure {
         ExecuteError::Query(error) => query_failure(error),
         ExecuteError::Busy => Failure::Busy,
         ExecuteError::TransactionExpired { .. } => Failure::TimedOut,
+        refused @ ExecuteError::NotPermitted { .. } => Failure::NotPermitted {
+            message: refused.to_string(),
+        },
         other => Failure::Internal {
             reason: chain(&other),
         },

@@ -261,6 +261,9 @@ fn refuse_failed(failure: Failure, id: tombolo_http::RequestId) -> Refused {
             place,
             ..Refused::new(StatusCode::BAD_REQUEST, code, message)
         },
+        Failure::NotPermitted { message } => {
+            Refused::new(StatusCode::FORBIDDEN, "not_permitted_here", message)
+        }
         Failure::Busy => Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",

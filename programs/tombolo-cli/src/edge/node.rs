@@ -34,6 +34,8 @@ pub(crate) enum Failure {
         /// Line and column in the statement's text, both from 1.
         place: Option<(usize, usize)>,
     },
+    /// The node's own login does not let it write this: 403.
+    NotPermitted { message: String },
     /// Too many statements wait: 503.
     Busy,
     /// The time was over: 408.

@@ -213,3 +213,114 @@ pub(super) fn log_turned(
         tracing::info!(request_id = %id, provider = ?provider, %address, status, %reason, "a login was refused");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tombolo_identity::{Authority, CHALLENGE_VALID_MS, NONCE_BYTES, PeerKeyPair};
+
+    use super::*;
+
+    const NOW_MS: u64 = 1_795_000_000_000;
+    const DATABASE: &str = "db";
+
+    fn gate(per_minute: u32) -> Gate {
+        let limits = LoginLimits {
+            per_minute_and_address: per_minute,
+            per_minute_and_user: per_minute,
+        };
+        Gate::new(limits, &[[1; 32], [2; 32]])
+    }
+
+    fn device() -> PeerKeyPair {
+        PeerKeyPair::from_pkcs8(&Authority::generate().unwrap().to_pkcs8()).unwrap()
+    }
+
+    fn request(gate: &Gate, device: &PeerKeyPair, nonce: u64) -> LoginRequest {
+        let nonce: [u8; NONCE_BYTES] = u128::from(nonce).to_be_bytes();
+        let challenge = gate
+            .challenges()
+            .challenge(DATABASE, nonce, NOW_MS)
+            .unwrap();
+        LoginRequest {
+            database_id: DATABASE.to_owned(),
+            provider: "p".to_owned(),
+            token: zeroize::Zeroizing::new("t".to_owned()),
+            challenge: challenge.sign(device).unwrap(),
+        }
+    }
+
+    #[test]
+    fn t10_an_expired_challenge_is_refused_and_so_is_one_from_ahead() {
+        let (gate, device) = (gate(1), device());
+        let at = |nonce, now_ms| match gate.prove(request(&gate, &device, nonce), DATABASE, now_ms)
+        {
+            Ok(_) => None,
+            Err((refused, reason)) => {
+                assert_eq!(refused, Refused::Challenge);
+                Some(reason.to_string())
+            }
+        };
+        let said =
+            |reason: Option<String>, text: &str| reason.is_some_and(|reason| reason.contains(text));
+        assert!(said(
+            at(1, NOW_MS + CHALLENGE_VALID_MS + 1000),
+            "expired 1000 ms ago"
+        ));
+        assert!(said(at(2, NOW_MS - 1), "1 ms ahead"));
+        assert_eq!(at(3, NOW_MS + CHALLENGE_VALID_MS - 1), None);
+        assert!(said(at(3, NOW_MS), "answered before"));
+    }
+
+    #[test]
+    fn ten_thousand_half_open_logins_leave_nothing_behind() {
+        let (gate, device) = (gate(1_000_000), device());
+        for number in 0..10_000_u64 {
+            let nonce = u128::from(number).to_be_bytes();
+            gate.challenges()
+                .challenge(DATABASE, nonce, NOW_MS)
+                .unwrap();
+        }
+        assert_eq!(gate.nonces.lock().unwrap().len(), 0);
+        // A challenge that is not this service's, or not signed by its device, is not remembered either.
+        let mut stolen = request(&gate, &device, 1);
+        stolen.database_id = "other".to_owned();
+        assert!(gate.prove(stolen, DATABASE, NOW_MS).is_err());
+        let foreign = Gate::new(
+            LoginLimits {
+                per_minute_and_address: 1,
+                per_minute_and_user: 1,
+            },
+            &[[9; 32], [2; 32]],
+        );
+        assert!(
+            gate.prove(request(&foreign, &device, 1), DATABASE, NOW_MS)
+                .is_err()
+        );
+        assert_eq!(gate.nonces.lock().unwrap().len(), 0);
+        assert!(
+            gate.prove(request(&gate, &device, 1), DATABASE, NOW_MS)
+                .is_ok()
+        );
+        assert_eq!(gate.nonces.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn t24_an_address_and_a_user_are_counted_apart() {
+        let gate = gate(2);
+        let address = |last: u8| {
+            gate.admit_address(IpAddr::from([10, 0, 0, last]), NOW_MS)
+                .is_ok()
+        };
+        assert_eq!(
+            [address(1), address(1), address(1), address(2)],
+            [true, true, false, true]
+        );
+        let user = |kind, name| gate.admit_user((kind, name), NOW_MS).is_ok();
+        assert_eq!(
+            [user("p", "a"), user("p", "a"), user("p", "a")],
+            [true, true, false]
+        );
+        // What stands before and after the border of two names is told apart.
+        assert!(user("pa", "") && user("", "pa") && user("p", "b"));
+    }
+}

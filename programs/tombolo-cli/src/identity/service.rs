@@ -152,10 +152,6 @@ impl IdentityService {
     ///
     /// # Errors
     /// The key cannot sign, or the clock is impossible.
-    #[expect(
-        dead_code,
-        reason = "a node takes part in its own fleet once it logs in by itself"
-    )]
     pub(crate) fn own_certificate(
         &self,
         device: &PeerKeyPair,
@@ -169,11 +165,12 @@ impl IdentityService {
         Ok((certificate, standing.keys().to_vec()))
     }
 
+    /// Whom this node trusts as of now, the one that signs first.
+    pub(crate) fn trusted(&self) -> Vec<AuthorityKey> {
+        self.live.standing().keys().to_vec()
+    }
+
     /// The signed list of who is cut off, for this node's own sessions.
-    #[expect(
-        dead_code,
-        reason = "a node takes part in its own fleet once it logs in by itself"
-    )]
     pub(crate) fn revocations(&self) -> Option<Vec<u8>> {
         let standing = self.live.standing();
         standing

@@ -6,6 +6,7 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod identity;
 pub mod peer;
 
 use std::io::{BufRead, BufReader, Read, Write};
