@@ -17,8 +17,9 @@ const DATABASE_CRATES: [&str; 4] = [
     "tombolo_query",
     "tombolo_store",
 ];
-/// The crates of the server.
-const SERVER_CRATES: [&str; 2] = ["tombolo_cli", "tombolo_http"];
+/// The crate of the server, and the modules of the program that speak for it: the program and the database are both
+/// called tombolo.
+const SERVER_CRATES: [&str; 3] = ["tombolo_http", "tombolo::edge", "tombolo::identity"];
 
 /// Begins to log as configured. A second call changes nothing.
 pub(crate) fn start(logging: Logging) {

@@ -1,5 +1,6 @@
 //! A webhook whose answers have more than a hundred wrong shapes: never a login, always a named reason in the
 //! operator's log, one neutral text for the client, and nothing secret in either.
+//! A name that a rule looks at is repeated to the operator, who could not find the rule without it; a value never is.
 
 #![allow(
     clippy::panic,
@@ -49,7 +50,7 @@ fn kinds() -> Vec<(char, Value)> {
         ('a', json!([])),
         ('l', json!([{ "note": SECRET }])),
         ('o', json!({})),
-        ('p', json!({ "note": [SECRET] })),
+        ('p', json!({ "note": [{ "odd": SECRET }] })),
     ]
 }
 

@@ -60,7 +60,7 @@ impl Nonces {
     }
 
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         assert_eq!(self.used.len(), self.order.len());
         self.used.len()
     }
