@@ -11,7 +11,7 @@ use tombolo_identity::{AuthorityKey, LoginReply, PeerKeyPair};
 use crate::config::{Enrolment, LoginSettings};
 use crate::edge::chain;
 use crate::identity::IdentityService;
-use crate::run::{RunError, say};
+use crate::run::{RunError, join_mesh, say};
 
 /// How often a node looks at what its own identity service says.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -136,15 +136,7 @@ impl Member {
         let Some(options) = options else {
             return Ok(());
         };
-        let servers = options.known_tcp_servers.join(", ");
-        database.start_sync(options)?;
-        for address in database.sync_addresses() {
-            say(&format!("mesh: listening for peers on {address}"));
-        }
-        if !servers.is_empty() {
-            say(&format!("mesh: dialling {servers}"));
-        }
-        Ok(())
+        join_mesh(database, options)
     }
 
     /// Brings what the node's own identity service says to its links: revocations, and new authorities.

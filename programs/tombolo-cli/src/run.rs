@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tombolo::{Database, LoginError, Options, Subscription, SyncOptions};
+use tokio::task::JoinHandle;
+use tombolo::{Database, LoginError, Options, Subscription, SyncError, SyncOptions};
 use tombolo_http::{
     Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
 };
 
-use crate::config::{self, Checked, Config, Database as Settings, Http, IdentitySettings};
+use crate::config::{
+    self, Checked, Config, Database as Settings, Enrolment, Http, IdentitySettings,
+};
 use crate::edge::{self, Edge, JoinedDatabase, chain};
 use crate::enrolment::Member;
 use crate::identity::{self, IdentityService};
@@ -94,41 +97,29 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         Some(identity) => Some(open_identity(identity, id)?),
     };
     let subscriptions = subscribe(&database, settings.subscriptions)?;
-    let member = match (sync, enrolment) {
-        (Some(options), Some(enrolment)) => {
+    let member = match sync {
+        None => None,
+        Some(options) => {
             tell_subscriptions(subscriptions.len());
-            Member::begin(&database, (enrolment, identity.as_ref()), options)?
+            join(&database, options, (enrolment, identity.as_ref()))?
         }
-        (Some(options), None) => {
-            join_mesh(&database, options, subscriptions.len())?;
-            None
-        }
-        (None, _) => None,
+    };
+    let answering = Answering {
+        database_id: settings.id,
+        node: JoinedDatabase::new(Arc::clone(&database)),
+        identity,
     };
     runtime.block_on(async {
-        let follow = member.map(|member| tokio::spawn(member.follow()));
-        let report = tokio::spawn(sync_report::run(Arc::downgrade(&database)));
+        let watchers = Watchers::start(&database, member);
         let outcome = match http {
             None => {
+                drop(answering);
                 signals.any().await;
                 Ok(())
             }
-            Some(http) => {
-                let answering = Answering {
-                    database_id: settings.id,
-                    node: JoinedDatabase::new(Arc::clone(&database)),
-                    identity,
-                };
-                serve(http, certificate, answering, signals).await
-            }
+            Some(http) => serve(http, certificate, answering, signals).await,
         };
-        if let Some(follow) = follow {
-            follow.abort();
-            let _ = follow.await;
-        }
-        report.abort();
-        // So that nothing but reads that were given up still holds the database.
-        let _ = report.await;
+        watchers.stop().await;
         outcome
     })?;
     database.clear_expiration_handler();
@@ -140,6 +131,25 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
     drop(database);
     say("stopped");
     Ok(())
+}
+
+/// What looks after the node while it runs.
+struct Watchers(Vec<JoinHandle<()>>);
+
+impl Watchers {
+    fn start(database: &Arc<Database>, member: Option<Arc<Member>>) -> Self {
+        let report = tokio::spawn(sync_report::run(Arc::downgrade(database)));
+        let follow = member.map(|member| tokio::spawn(member.follow()));
+        Self([report].into_iter().chain(follow).collect())
+    }
+
+    /// So that nothing but reads that were given up still holds the database.
+    async fn stop(self) {
+        for watcher in self.0 {
+            watcher.abort();
+            let _ = watcher.await;
+        }
+    }
 }
 
 /// Opens the authority and tells the operator what of it matters.
@@ -184,23 +194,31 @@ fn subscribe(
     wanted.into_iter().enumerate().map(register).collect()
 }
 
-fn join_mesh(
-    database: &Database,
+/// Joins the mesh by a shared key, or begins to log in, which joins it as soon as it can.
+fn join(
+    database: &Arc<Database>,
     options: SyncOptions,
-    subscriptions: usize,
-) -> Result<(), RunError> {
-    let servers = options.known_tcp_servers.join(", ");
-    let started = database.start_sync(options);
-    started.map_err(|error| RunError::Sync {
+    (enrolment, identity): (Option<Enrolment>, Option<&Arc<IdentityService>>),
+) -> Result<Option<Arc<Member>>, RunError> {
+    if let Some(enrolment) = enrolment {
+        return Member::begin(database, (enrolment, identity), options);
+    }
+    let joined = join_mesh(database, options);
+    joined.map(|()| None).map_err(|error| RunError::Sync {
         reason: chain(&error),
-    })?;
+    })
+}
+
+/// Joins the mesh now, and tells the operator where it is met.
+pub(crate) fn join_mesh(database: &Database, options: SyncOptions) -> Result<(), SyncError> {
+    let servers = options.known_tcp_servers.join(", ");
+    database.start_sync(options)?;
     for address in database.sync_addresses() {
         say(&format!("mesh: listening for peers on {address}"));
     }
     if !servers.is_empty() {
         say(&format!("mesh: dialling {servers}"));
     }
-    tell_subscriptions(subscriptions);
     Ok(())
 }
 

@@ -234,7 +234,9 @@ fn presence_and_sync_info_tell_of_the_direct_neighbours() {
 #[test]
 fn a_node_without_a_key_keeps_its_transports_off_and_says_so() {
     let plan = Plan::new("keyless", &SharedKey::generate().unwrap());
-    let keyless = plan.yaml().replace(&format!("\"{}\"", plan.key), "null");
+    let keyless = plan
+        .yaml()
+        .replace(&plan.auth, "auth: { small_peer_only: { key_b64: null } }");
     let mut node = Node::start(&keyless);
     let said = node.said.join("\n");
     assert!(

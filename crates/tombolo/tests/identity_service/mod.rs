@@ -20,8 +20,9 @@ use tombolo::engine::MemoryEngine;
 use tombolo::login::{Answer, Ask, LoginService, Origin, ServiceError};
 use tombolo::{
     Database, LoginError, LoginOutcome, ObserverDriver, Options, SiteId, Surroundings, Timekeeper,
+    Value,
 };
-use tombolo_document::Value;
+
 use tombolo_identity::{
     Authority, ChallengeKey, LoginRefusal, LoginReply, LoginRequest, ProviderAnswer,
     render_challenge,
@@ -83,6 +84,7 @@ impl Timekeeper for Clock {
 pub type Meddle = Box<dyn Fn(&mut LoginReply) + Send + Sync>;
 
 pub struct Service {
+    database_id: &'static str,
     pub authority: Authority,
     challenges: ChallengeKey,
     pub clock: Clock,
@@ -98,7 +100,12 @@ pub struct Service {
 
 impl Service {
     pub fn new(clock: &Clock) -> Arc<Self> {
+        Self::of(DATABASE, clock)
+    }
+
+    pub fn of(database_id: &'static str, clock: &Clock) -> Arc<Self> {
         Arc::new(Self {
+            database_id,
             authority: Authority::generate().unwrap(),
             challenges: ChallengeKey::new(&[7; 32]),
             clock: clock.clone(),
@@ -153,7 +160,7 @@ impl Service {
         let number = self.nonce.fetch_add(1, Ordering::SeqCst);
         nonce[..8].copy_from_slice(&number.to_be_bytes());
         let now_ms = self.clock.unix_ms();
-        let challenge = self.challenges.challenge(DATABASE, nonce, now_ms);
+        let challenge = self.challenges.challenge(self.database_id, nonce, now_ms);
         render_challenge(&challenge.unwrap())
     }
 

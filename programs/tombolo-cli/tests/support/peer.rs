@@ -34,7 +34,9 @@ pub fn until(mut holds: impl FnMut() -> bool, explain: impl FnOnce() -> String) 
 #[derive(Clone)]
 pub struct Plan {
     pub name: &'static str,
-    pub key: String,
+    /// The section `database.auth`, and sections of its own.
+    pub auth: String,
+    pub sections: String,
     /// Where it listens for peers; port 0 takes a free one.
     pub listen: String,
     pub servers: Vec<String>,
@@ -45,7 +47,24 @@ impl Plan {
     pub fn new(name: &'static str, key: &SharedKey) -> Self {
         Self {
             name,
-            key: key.to_base64().to_string(),
+            auth: format!(
+                "auth: {{ small_peer_only: {{ key_b64: \"{}\" }} }}",
+                *key.to_base64()
+            ),
+            sections: String::new(),
+            listen: format!("{}:0", own_address()),
+            servers: Vec::new(),
+            subscriptions: vec!["SELECT * FROM cars", "SELECT * FROM stock"],
+        }
+    }
+
+    /// One that joins otherwise than by a shared key: `auth` is a line of the
+    /// section `database`, or empty.
+    pub fn joining(name: &'static str, auth: String, sections: String) -> Self {
+        Self {
+            name,
+            auth,
+            sections,
             listen: format!("{}:0", own_address()),
             servers: Vec::new(),
             subscriptions: vec!["SELECT * FROM cars", "SELECT * FROM stock"],
@@ -61,7 +80,8 @@ impl Plan {
     pub fn yaml(&self) -> String {
         let Self {
             name,
-            key,
+            auth,
+            sections,
             listen,
             servers,
             subscriptions,
@@ -69,11 +89,11 @@ impl Plan {
         let (ip, port) = listen.rsplit_once(':').unwrap();
         format!(
             "database:\n  db_id: mesh-test\n  device_name: {name}\n  persistence_dir: {{ path: data }}\n  \
-             auth: {{ small_peer_only: {{ key_b64: \"{key}\" }} }}\n  subscriptions: {subscriptions:?}\n  \
+             {auth}\n  subscriptions: {subscriptions:?}\n  \
              transport_config:\n    connect_config: {{ known_tcp_servers: {servers:?}, retry_interval_msec: 50 }}\n    \
              listen_config: {{ tcp_listen: {{ enable: true, ip: \"{ip}\", port: {port} }} }}\n\
              http_server: {{ listen_addr: \"127.0.0.1:0\", tls_config: dev_mode, http_api: true }}\n\
-             auth: dev_mode\nlogging: {{ ditto_sdk: info, edge_server: {{ level: info }} }}\n"
+             auth: dev_mode\nlogging: {{ ditto_sdk: info, edge_server: {{ level: info }} }}\n{sections}"
         )
     }
 }
@@ -100,8 +120,20 @@ impl Peer {
         Self::start_in(tempfile::tempdir().unwrap(), plan)
     }
 
+    /// One that reaches no peer, because it is not let in.
+    pub fn start_unjoined(plan: Plan) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), plan)
+    }
+
     /// Starts in a directory that may have the data of another life.
-    pub fn start_in(home: TempDir, mut plan: Plan) -> Self {
+    pub fn start_in(home: TempDir, plan: Plan) -> Self {
+        let mut peer = Self::launch(home, plan);
+        peer.address = peer.said_after("mesh: listening for peers on ");
+        peer.plan.listen.clone_from(&peer.address);
+        peer
+    }
+
+    fn launch(home: TempDir, plan: Plan) -> Self {
         let config = home.path().join("config.yaml");
         std::fs::write(&config, plan.yaml()).unwrap();
         // A file, because nobody reads a pipe while a test looks elsewhere.
@@ -115,16 +147,13 @@ impl Peer {
             .spawn()
             .unwrap();
         let mut peer = Self {
-            plan: plan.clone(),
+            plan,
             address: String::new(),
             http: String::new(),
             child,
             home,
         };
         peer.http = peer.said_after("listening on http://");
-        peer.address = peer.said_after("mesh: listening for peers on ");
-        plan.listen.clone_from(&peer.address);
-        peer.plan = plan;
         peer
     }
 
@@ -148,6 +177,11 @@ impl Peer {
 
     fn log_path(&self) -> PathBuf {
         self.home.path().join("log")
+    }
+
+    /// Where it answers HTTP.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
     }
 
     pub fn log(&self) -> String {
