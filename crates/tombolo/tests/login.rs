@@ -202,6 +202,18 @@ fn a_store_is_its_first_users_until_it_is_cleared() {
 }
 
 #[test]
+fn a_login_of_the_device_itself_binds_nothing_and_is_another_than_a_users() {
+    let (clock, service, directory) = world();
+    let database = device(&clock, directory.path());
+    let outcome = log_in(&database, &service, "playground").unwrap();
+    assert!(outcome.user_id.starts_with("pk:"));
+    assert_eq!(database.bound_user().unwrap(), None);
+    log_in(&database, &service, "ann").unwrap();
+    let refused = log_in(&database, &service, "playground").unwrap_err();
+    assert!(matches!(refused, LoginError::OtherUser { .. }), "{refused}");
+}
+
+#[test]
 fn t10_a_clock_that_is_wrong_is_told_apart_from_everything_else() {
     let (clock, service, directory) = world();
     let device_clock = Clock::at(NOW_MS);

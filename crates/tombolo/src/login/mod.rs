@@ -95,7 +95,7 @@ impl LoginShell {
 impl Database {
     /// Logs in: `provider` recognizes the user by `token`, and this device gets a
     /// certificate for its own key. Waits for it, a minute at most. The first
-    /// login binds the documents here to the user. Sync that runs goes on with
+    /// login of a user, who is more than the device's key, binds the documents here. Sync that runs goes on with
     /// the new certificate, and sync that the end of the old one stopped runs again.
     ///
     /// # Errors
@@ -191,7 +191,13 @@ impl Database {
             revocations,
         } = granted;
         let user_id = credentials.user_id().to_owned();
-        let bound = binding::bind(&self.store, &user_id)?;
+        // A playground knows no users but devices, and a device that was restored
+        // from a backup is another one with the same documents.
+        let is_device = user_id == credentials.peer_key().to_string();
+        let bound = match is_device {
+            true => binding::owner(&self.snapshot())?.unwrap_or_else(|| user_id.clone()),
+            false => binding::bind(&self.store, &user_id)?,
+        };
         if bound != user_id {
             return Err(LoginError::OtherUser {
                 bound: Quoted::new(&bound),

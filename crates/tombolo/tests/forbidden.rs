@@ -1,6 +1,8 @@
-//! T30: a device that sends what it may not write. Its own side does not hold it
-//! back, as an altered program would not; the receiver drops each such change,
-//! keeps the bytes it had, and takes the rest of the same batch.
+//! Two sessions that are driven by hand, with certificates of one authority. T30: a
+//! device sends what it may not write, and its own side does not hold it back, as
+//! an altered program would not; the receiver drops each such change, keeps the
+//! bytes it had, and takes the rest of the same batch. T29: a device subscribes to
+//! what it may not read, gets nothing, and is told so.
 
 #![expect(
     clippy::unwrap_used,
@@ -80,17 +82,29 @@ fn proven(authority: &Authority, peer: &Peer, answer: Option<&str>) -> VerifiedP
     verify_leaf(&trust, certificate.der(), &no_chain, NOW_MS).unwrap()
 }
 
-fn books() -> Arc<Interests> {
-    let stated = Stated {
-        statement: "SELECT * FROM books".to_owned(),
+const BOOKS: &str = "SELECT * FROM books";
+
+fn wants(statements: &[&str]) -> Arc<Interests> {
+    let stated = statements.iter().map(|statement| Stated {
+        statement: (*statement).to_owned(),
         arguments: Object::new(),
-    };
-    Arc::new(Interests::new(vec![stated]).0)
+    });
+    Arc::new(Interests::new(stated.collect()).0)
 }
 
 /// Exchanges until nothing is left to say. Each peer is told who the other is.
 fn exchange(left: (&Peer, VerifiedPeer), right: (&Peer, VerifiedPeer)) {
+    exchange_what([&[BOOKS]; 2], left, right);
+}
+
+/// The same for what each wants. Gives what the operators of the two are told.
+fn exchange_what(
+    wanted: [&[&str]; 2],
+    left: (&Peer, VerifiedPeer),
+    right: (&Peer, VerifiedPeer),
+) -> [Vec<String>; 2] {
     let mut queue = VecDeque::new();
+    let mut told = [Vec::new(), Vec::new()];
     let mut seats = Vec::new();
     for (at, (own, other)) in [(left.0, right.1), (right.0, left.1)]
         .into_iter()
@@ -98,20 +112,27 @@ fn exchange(left: (&Peer, VerifiedPeer), right: (&Peer, VerifiedPeer)) {
     {
         let host = Host::new(&own.database);
         let local = Arc::clone(&own.local);
-        let (seat, out) = Seat::open(host, local, other, books(), NOW).unwrap();
+        let (seat, out) = Seat::open(host, local, other, wants(wanted[at]), NOW).unwrap();
         seats.push(seat);
-        carry(&mut queue, at, out);
+        carry((&mut queue, &mut told), at, out);
     }
     while let Some((to, frame)) = queue.pop_front() {
         let out = seats[to].handle(Event::Frame(frame), NOW).unwrap();
-        carry(&mut queue, to, out);
+        carry((&mut queue, &mut told), to, out);
     }
+    told
 }
 
-fn carry(queue: &mut VecDeque<(usize, bytes::Bytes)>, from: usize, out: Vec<Outward>) {
+type Line<'l> = (
+    &'l mut VecDeque<(usize, bytes::Bytes)>,
+    &'l mut [Vec<String>; 2],
+);
+
+fn carry((queue, told): Line<'_>, from: usize, out: Vec<Outward>) {
     for out in out {
         match out {
             Outward::Send(_, frame) => queue.push_back((1 - from, frame)),
+            Outward::Notice(notice) => told[from].push(notice.to_string()),
             Outward::Close(reason) => panic!("{from} closed: {reason}"),
             _ => {}
         }
@@ -208,4 +229,35 @@ fn t30_each_kind_of_change_that_a_sender_may_not_write_is_dropped_and_the_rest_a
     let titles = titles(&honest, "title != 'kept'");
     assert_eq!(titles, [r#"{"title":"own"}"#]);
     assert_eq!(after, before);
+}
+
+#[test]
+fn t29_whoever_subscribes_to_what_it_may_not_read_is_told_and_gets_nothing() {
+    let authority = Authority::generate().unwrap();
+    let (hub, guest) = (peer(), peer());
+    for collection in ["books", "newspapers", "__internal"] {
+        let insert = format!(
+            "INSERT INTO {collection} DOCUMENTS ({{'_id': {}}})",
+            foreign(1)
+        );
+        run(&hub, &insert);
+    }
+    let forbidden = ["SELECT * FROM newspapers", "SELECT * FROM __internal"];
+    let told = exchange_what(
+        [&[], &[BOOKS, forbidden[0], forbidden[1]]],
+        (&hub, proven(&authority, &hub, None)),
+        (&guest, proven(&authority, &guest, Some(SEED))),
+    );
+    for statement in forbidden {
+        let named = told[1].iter().any(|notice| {
+            notice.starts_with("the peer sends nothing") && notice.contains(statement)
+        });
+        assert!(named, "{statement} in {:?}", told[1]);
+    }
+    assert!(!told[1].iter().any(|notice| notice.contains(BOOKS)));
+    for collection in ["books", "newspapers", "__internal"] {
+        let select = format!("SELECT * FROM {collection}");
+        let found = guest.database.execute(&select, Object::new()).unwrap();
+        assert!(found.items.is_empty(), "{collection}");
+    }
 }
