@@ -4,8 +4,8 @@
 //! [`Challenge`], [`SignedChallenge`], [`ProvenPeerKey`], [`IdentityData`],
 //! [`Certificate`], [`VerifiedPeer`], [`Filter`]. Nothing here reads a clock, opens
 //! a file or a socket; only the crypto library draws randomness of its own, for
-//! new keys and signatures. `docs/formats/certificate.md` and
-//! `docs/formats/revocation.md` hold the bytes.
+//! new keys and signatures. `docs/formats/certificate.md`, `identity.md` and
+//! `revocation.md` there hold the bytes.
 //!
 //! ```
 //! use tombolo_identity::{

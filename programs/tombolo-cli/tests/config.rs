@@ -81,14 +81,16 @@ fn the_shipped_examples_are_valid_but_for_what_an_operator_must_fill_in() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let (is_valid, printed) = validate(&examples.join("quickstart.yaml"));
     assert!(is_valid, "{printed}");
-    // The certificate is the operator's own, so its absence is the one thing production lacks.
-    let (is_valid, printed) = validate(&examples.join("production.yaml"));
-    assert!(!is_valid, "{printed}");
-    assert_eq!(printed.matches("error: ").count(), 1, "{printed}");
-    assert!(
-        printed.contains("http_server.tls_config: cannot read"),
-        "{printed}"
-    );
+    // The certificate is the operator's own, so its absence is the one thing these lack.
+    for name in ["production.yaml", "identity-service.yaml"] {
+        let (is_valid, printed) = validate(&examples.join(name));
+        assert!(!is_valid, "{printed}");
+        assert_eq!(printed.matches("error: ").count(), 1, "{printed}");
+        assert!(
+            printed.contains("http_server.tls_config: cannot read"),
+            "{printed}"
+        );
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tombolo_identity::{
     Authority, Challenge, LoginRefusal, LoginReply, LoginRequest, PeerKeyPair, SignedChallenge,
-    parse_challenge,
+    Trust, VerifiedPeer, parse_challenge, verify_leaf,
 };
 use zeroize::Zeroizing;
 
@@ -300,4 +300,45 @@ fn serve(
 /// Sends what is no login at all.
 pub fn say(service: &Service, request: &str) -> String {
     talk(TcpStream::connect(&service.address).unwrap(), request)
+}
+
+/// The playground with its token.
+pub const PLAYGROUND: &str =
+    "__playgroundProvider: { playground: { shared_token: s3cr3t-shared } }";
+
+/// An answer of a webhook that lets a user in.
+pub const GOOD: &str = r#"{
+    "authenticated": true, "userID": "ada", "expirationSeconds": 3600, "clientInfo": {"greeting": "hello"},
+    "identityServiceMetadata": {"role": "pilot"},
+    "permissions": {
+        "read": {"everything": true, "queriesByCollection": {}},
+        "write": {"everything": false, "queriesByCollection": {"cars": ["_id.owner == 'ada'"]}}
+    }
+}"#;
+
+/// A service with the playground and a webhook.
+pub fn with_hook(hook: &Hook) -> Service {
+    Service::start(&format!(
+        "{{ {PLAYGROUND}, my-auth: {} }}",
+        hook.provider("")
+    ))
+}
+
+/// What the clock of the machine shows.
+pub fn now_ms() -> u64 {
+    let elapsed = std::fs::metadata("/proc/self/stat")
+        .unwrap()
+        .modified()
+        .unwrap();
+    let elapsed = elapsed.duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(elapsed.as_millis()).unwrap()
+}
+
+/// What a peer finds out about whoever shows the certificate.
+pub fn peer(reply: &Reply) -> VerifiedPeer {
+    let granted = reply.granted();
+    let trust = Trust::of_authorities(&granted.authorities, DATABASE).unwrap();
+    let none: [&[u8]; 0] = [];
+    let middle_ms = granted.expires_ms - 1000;
+    verify_leaf(&trust, &granted.certificate, &none, middle_ms).unwrap()
 }
