@@ -126,8 +126,8 @@ fn t24_many_tries_are_turned_away_before_the_webhook_and_learn_nothing() {
         "{statuses:?}"
     );
     let passed = statuses.iter().filter(|status| **status == 401).count();
-    // A minute may have a few seconds of this test in it, at one login in three.
-    assert!((12..40).contains(&passed), "{statuses:?}");
+    // Twelve are left of the twenty, and whatever time this takes adds one for each three seconds.
+    assert!((12..100).contains(&passed), "{statuses:?}");
     assert_eq!(hook.calls().len(), 5 + passed);
 }
 
@@ -160,7 +160,7 @@ fn a_webhook_that_fails_is_named_to_the_operator_alone() {
     let port = hook.url.rsplit_once(':').unwrap().1;
     let providers = format!(
         "{{ my-auth: {}, silent: {{ webhook: {{ url: \"{silent_url}\", allow_private_network: true{more} }} }}, inside: {{ webhook: {{ url: \"https://localhost:{port}\" }} }} }}",
-        hook.provider(more)
+        hook.provider("")
     );
     let service = Service::start(&providers);
     let mut reasons = Vec::new();

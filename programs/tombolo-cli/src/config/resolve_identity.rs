@@ -48,6 +48,7 @@ pub(super) fn identity_service(
     };
     let ca = filled(format!("{PATH}.ca.path"), raw.value.ca.value.path, findings);
     let providers = providers(raw.value.providers, findings);
+    notice_late_webhooks(&providers, http, findings);
     let limits = limits(raw.value.limits, findings);
     Some(IdentityService {
         ca: ca?.into(),
@@ -55,6 +56,22 @@ pub(super) fn identity_service(
         limits,
         is_development: matches!(http.encryption, Encryption::Plain),
     })
+}
+
+/// The HTTP server would answer 408 before the webhook is given up.
+fn notice_late_webhooks(providers: &[(String, Provider)], http: &Http, findings: &mut Findings) {
+    let Some(request_timeout) = http.request_timeout else {
+        return;
+    };
+    for (name, provider) in providers {
+        if let Provider::Webhook { timeout, .. } = provider
+            && *timeout >= request_timeout
+        {
+            findings.notice(format!(
+                "{PATH}.providers.{name}.webhook.timeout_ms: is not below http_server.request_timeout_ms, so a slow webhook ends as 408"
+            ));
+        }
+    }
 }
 
 fn providers(

@@ -50,6 +50,10 @@ pub(crate) enum CaError {
     },
     #[error(transparent)]
     Revoke(#[from] RevokeError),
+    #[error(
+        "another command changed the keys at the same moment\n  = help: look at them with tombolo identity ca, and try again"
+    )]
+    Changed,
 }
 
 /// The keys of a fleet, the one that signs first. There is at least one.
@@ -157,8 +161,15 @@ impl Ca {
         change: impl FnOnce(&mut Vec<Revocation>),
         now_ms: u64,
     ) -> Result<Revocations, CaError> {
-        let lock = self.directory.lock()?;
+        let lock = self.lock()?;
         self.sign_revocations(&lock, change, now_ms)
+    }
+
+    /// The lock, if the keys on the disk are still those that were read before it.
+    fn lock(&self) -> Result<Lock, CaError> {
+        let lock = self.directory.lock()?;
+        let is_same = self.directory.version().has_keys_of(self.version);
+        is_same.then_some(lock).ok_or(CaError::Changed)
     }
 
     fn sign_revocations(
@@ -185,7 +196,7 @@ impl Ca {
     /// # Errors
     /// It is no key, it is there already, or there are too many.
     pub(super) fn add(self, file: Option<&Path>) -> Result<String, CaError> {
-        let lock = self.directory.lock()?;
+        let lock = self.lock()?;
         let authority = match file {
             None => Authority::generate()?,
             Some(path) => read_key(path)?,
@@ -225,7 +236,7 @@ impl Ca {
     /// # Errors
     /// There is no such key.
     pub(super) fn promote(mut self, name: &str, now_ms: u64) -> Result<(), CaError> {
-        let lock = self.directory.lock()?;
+        let lock = self.lock()?;
         let at = self.find(name)?;
         let promoted = self.authorities.remove(at);
         self.authorities.insert(0, promoted);
@@ -240,7 +251,7 @@ impl Ca {
     /// # Errors
     /// There is no such key, or it signs.
     pub(super) fn retire(mut self, name: &str, now_ms: u64) -> Result<(), CaError> {
-        let lock = self.directory.lock()?;
+        let lock = self.lock()?;
         let at = self.find(name)?;
         if at == 0 {
             let name = name.to_owned();

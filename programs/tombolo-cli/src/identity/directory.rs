@@ -43,6 +43,13 @@ pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version([Option<(SystemTime, u64)>; 2]);
 
+impl Version {
+    /// Whether the order of the keys is the same file.
+    pub(super) fn has_keys_of(self, other: Self) -> bool {
+        self.0[0] == other.0[0]
+    }
+}
+
 impl Directory {
     pub(super) fn new(path: &Path) -> Self {
         Self {

@@ -324,16 +324,6 @@ pub fn with_hook(hook: &Hook) -> Service {
     ))
 }
 
-/// What the clock of the machine shows.
-pub fn now_ms() -> u64 {
-    let elapsed = std::fs::metadata("/proc/self/stat")
-        .unwrap()
-        .modified()
-        .unwrap();
-    let elapsed = elapsed.duration_since(std::time::UNIX_EPOCH).unwrap();
-    u64::try_from(elapsed.as_millis()).unwrap()
-}
-
 /// What a peer finds out about whoever shows the certificate.
 pub fn peer(reply: &Reply) -> VerifiedPeer {
     let granted = reply.granted();

@@ -142,3 +142,17 @@ fn damage_is_told_and_never_mended_by_a_new_key() {
     std::fs::write(home.path().join("revocations"), "x").unwrap();
     assert!(matches!(ca.revocations(), Err(CaError::Revocations { .. })));
 }
+
+#[test]
+fn of_two_commands_at_one_moment_the_second_changes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    Ca::open_or_make(home.path(), DATABASE).unwrap();
+    let open = || Ca::open(home.path(), DATABASE).unwrap();
+    let (first, second, third) = (open(), open(), open());
+    first.add(None).unwrap();
+    assert!(matches!(second.add(None), Err(CaError::Changed)));
+    let refused = third.change_revocations(|entries| revoke(entries, user("ada", 1)), NOW_MS);
+    assert!(matches!(refused, Err(CaError::Changed)));
+    assert_eq!(open().keys().len(), 2);
+    assert!(open().revocations().unwrap().is_none());
+}
