@@ -71,6 +71,31 @@ fn a_node_is_the_identity_service_of_its_fleet_and_a_peer_in_it() {
 }
 
 #[test]
+fn t36_a_node_cuts_off_whom_its_own_identity_service_revokes() {
+    let hub = Peer::start(hub());
+    let plan = edge(&hub.url(), "hunter2", "__playgroundProvider");
+    let [lost, kept] = [(); 2].map(|()| Peer::start(plan.clone().dialling(&[&hub])));
+    lost.run("INSERT INTO cars DOCUMENTS ({'_id': 1})");
+    kept.wait_for("SELECT * FROM cars", r#"[{"_id":1}]"#);
+    let log = lost.log();
+    let key = log.lines().find_map(|line| line.strip_prefix("login: pk:"));
+    let key = format!("pk:{}", key.unwrap());
+    let config = hub.home().join("config.yaml");
+    let config = config.to_str().unwrap();
+    let revoked = tombolo(&["identity", "revoke", "-c", config, "--peer", &key]);
+    assert!(revoked.status.success(), "{}", text(&revoked.stderr));
+    hub.wait_for_log(&["a link is ended", &key, "revoked"]);
+    // The others go on, and the one that is cut off keeps what it has.
+    kept.run("INSERT INTO cars DOCUMENTS ({'_id': 2})");
+    hub.wait_for(
+        "SELECT * FROM cars ORDER BY _id",
+        r#"[{"_id":1},{"_id":2}]"#,
+    );
+    lost.wait_for_log(&["revoked"]);
+    assert_eq!(lost.run("SELECT * FROM cars"), r#"[{"_id":1}]"#);
+}
+
+#[test]
 fn a_node_that_logged_in_once_starts_and_syncs_without_the_service() {
     let (_service, listener) = made_up_service();
     let plan = |servers: &[&Peer]| edge(&listener.url(), "ada", "my-auth").dialling(servers);
