@@ -6,6 +6,13 @@
     reason = "a test whose world cannot be set up has failed"
 )]
 
+#[path = "trust/fleet.rs"]
+#[allow(dead_code, reason = "each test binary uses a part")]
+mod fleet;
+#[path = "mesh/node.rs"]
+#[allow(dead_code, reason = "each test binary uses a part")]
+mod node;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,7 +22,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tombolo_identity::SharedKey;
+use tombolo_identity::{SharedKey, Whom};
 use tombolo_mesh::{Credential, Mesh, MeshConfig, Surroundings};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
@@ -179,4 +186,46 @@ async fn every_refusal_has_its_line_and_no_line_has_a_key() {
         let piece = &secret[begin..begin + 16];
         assert!(!lines.iter().any(|line| line.contains(piece)));
     }
+}
+
+#[tokio::test]
+async fn whoever_is_cut_off_has_a_line_on_both_sides() {
+    let log = Log::default();
+    let _guard = log.listen();
+    let service = fleet::Service::new();
+    let device = fleet::Device::new();
+    let (server, client) = fleet::linked(
+        service.credential(&fleet::Device::new(), fleet::ANN),
+        service.credential(&device, fleet::BOB),
+    )
+    .await;
+    let list = service.revoke(None, vec![Whom::PeerKey(device.shown())], NOW_MS + 1);
+    let taken = server.mesh.credential().adopt_revocations(&list);
+    taken.unwrap();
+    server.link.guard.closed().await;
+    drop((server.link, client.link));
+    until_failed(&server.mesh, "revoked").await;
+    until_failed(&client.mesh, "refused_by_peer").await;
+
+    let lines = log.lines();
+    let count = |parts: &[&str]| {
+        let has = |line: &&String| parts.iter().all(|part| line.contains(part));
+        lines.iter().filter(has).count()
+    };
+    assert_eq!(count(&["INFO", "revocations were taken", "entries=1"]), 1);
+    let ended = [
+        "WARN",
+        "a link is ended",
+        "kind=\"revoked\"",
+        &device.shown(),
+    ];
+    assert_eq!(count(&ended), 1);
+    let refused = ["WARN", "was not let in", "127.0.0.1:", "by its peer key"];
+    assert!(count(&refused) > 0);
+    let told = [
+        "WARN",
+        "refused_by_peer",
+        "this node's certificate was revoked",
+    ];
+    assert!(count(&told) > 0);
 }

@@ -372,6 +372,10 @@ async fn serve(mesh: &Mesh, common: Common, mut stopping: watch::Receiver<bool>)
     tokio::join!(mesh.stop(), async {
         while sessions.join_next().await.is_some() {}
     });
+    // What a session heard last is kept as well.
+    if revocations.has_changed().unwrap_or(false) {
+        spreading::keep(&common.host, &common.credential);
+    }
 }
 
 /// The operating system under the name that presence has for it.
