@@ -147,18 +147,37 @@ fn a_client_is_refused_what_the_node_itself_may_not_write() {
     assert_eq!(node.run("SELECT COUNT(*) AS n FROM books"), r#"[{"n":1}]"#);
 }
 
-#[test]
-fn the_doctor_says_at_which_step_a_login_stops_and_what_to_do() {
-    let (service, listener) = made_up_service();
-    let home = tempfile::tempdir().unwrap();
-    let doctor = |plan: Plan| {
-        let file = home.path().join("config.yaml");
+/// A place to walk from.
+struct Walk(tempfile::TempDir);
+
+impl Walk {
+    fn doctor(&self, plan: &Plan) -> (Option<i32>, String) {
+        let file = self.0.path().join("config.yaml");
         std::fs::write(&file, plan.yaml()).unwrap();
         let output = tombolo(&["doctor", "-c", file.to_str().unwrap()]);
         (output.status.code(), text(&output.stdout).to_owned())
-    };
-    let sound = doctor(edge(&listener.url(), "ada", "my-auth"));
-    assert_eq!(sound.0, Some(0), "{}", sound.1);
+    }
+
+    /// It stops at this step, and says why and what to do.
+    fn stops(&self, plan: &Plan, step: &str, [why, remedy]: [&str; 2]) {
+        let (code, said) = self.doctor(plan);
+        assert_eq!(code, Some(1), "{said}");
+        let stop = said.lines().position(|line| line.starts_with("STOP"));
+        let stop = stop.unwrap_or_else(|| panic!("{said}"));
+        let lines: Vec<_> = said.lines().skip(stop).collect();
+        assert!(lines[0].contains(step) && lines[0].contains(why), "{said}");
+        assert!(lines[1].starts_with("  = help: "), "{said}");
+        assert!(lines[1].contains(remedy), "{said}");
+        assert_eq!(lines.len(), 2, "{said}");
+    }
+}
+
+#[test]
+fn the_doctor_walks_a_sound_way_to_its_end_and_makes_nothing() {
+    let (_service, listener) = made_up_service();
+    let walk = Walk(tempfile::tempdir().unwrap());
+    let (code, said) = walk.doctor(&edge(&listener.url(), "ada", "my-auth"));
+    assert_eq!(code, Some(0), "{said}");
     for step in [
         "configuration",
         "data directory",
@@ -166,83 +185,43 @@ fn the_doctor_says_at_which_step_a_login_stops_and_what_to_do() {
         "connection",
         "challenge",
     ] {
-        assert!(sound.1.contains(&format!("ok    {step}")), "{}", sound.1);
+        assert!(said.contains(&format!("ok    {step}")), "{said}");
     }
-    assert!(sound.1.contains("my-auth lets ada in"), "{}", sound.1);
+    assert!(said.contains("my-auth lets ada in"), "{said}");
     assert!(
-        sound.1.contains("reads everything, writes everything"),
-        "{}",
-        sound.1
+        said.contains("reads everything, writes everything"),
+        "{said}"
     );
-    assert!(
-        sound.1.ends_with("nothing stops this node\n"),
-        "{}",
-        sound.1
-    );
-    assert!(!home.path().join("data").exists(), "it makes nothing");
+    assert!(said.ends_with("nothing stops this node\n"), "{said}");
+    assert!(!walk.0.path().join("data").exists());
+}
 
-    let stops = |plan: Plan, step: &str, why: &str, remedy: &str| {
-        let (code, said) = doctor(plan);
-        assert_eq!(code, Some(1), "{said}");
-        let stop = said.lines().position(|line| line.starts_with("STOP"));
-        let stop = stop.unwrap_or_else(|| panic!("{said}"));
-        let lines: Vec<_> = said.lines().skip(stop).collect();
-        assert!(lines[0].contains(step) && lines[0].contains(why), "{said}");
-        assert!(
-            lines[1].starts_with("  = help: ") && lines[1].contains(remedy),
-            "{said}"
-        );
-        assert_eq!(lines.len(), 2, "{said}");
-    };
+#[test]
+fn the_doctor_says_at_which_step_a_login_stops_and_what_to_do() {
+    let (service, listener) = made_up_service();
+    let walk = Walk(tempfile::tempdir().unwrap());
     let at = |token: &str| edge(&listener.url(), token, "my-auth");
-    stops(
-        at("nobody"),
-        "login",
-        "the login was refused",
-        "compare access_token and provider",
-    );
+    let said = ["the login was refused", "compare access_token and provider"];
+    walk.stops(&at("nobody"), "login", said);
     let mut unreached = at("ada");
     unreached.servers = vec!["127.0.0.1:1".to_owned()];
-    stops(
-        unreached,
-        "server",
-        "127.0.0.1:1: ",
-        "check that this server runs",
-    );
+    let said = ["127.0.0.1:1: ", "check that this server runs"];
+    walk.stops(&unreached, "server", said);
     service.meddle(|reply| reply.certificate.truncate(9));
-    stops(
-        at("ada"),
-        "certificate",
-        "no peer accepts",
-        "log of the identity service",
-    );
+    let said = ["no peer accepts", "log of the identity service"];
+    walk.stops(&at("ada"), "certificate", said);
     service.fail_with(502, "");
-    stops(
-        at("ada"),
-        "challenge",
-        "status 502",
-        "wait and run the doctor again",
-    );
+    let said = ["status 502", "wait and run the doctor again"];
+    walk.stops(&at("ada"), "challenge", said);
     service.fail_with(200, "<html>");
-    stops(
-        at("ada"),
-        "challenge",
-        "it is no JSON",
-        "log of the identity service",
-    );
+    let said = ["it is no JSON", "log of the identity service"];
+    walk.stops(&at("ada"), "challenge", said);
+    let gone = at("ada");
     let url = listener.url();
     drop(listener);
-    stops(
-        edge(&url, "ada", "my-auth"),
-        "connection",
-        &url,
-        "check that the identity service runs",
-    );
-    let nowhere = "https://nowhere.invalid";
-    stops(
-        edge(nowhere, "ada", "my-auth"),
-        "identity service",
-        "nowhere.invalid",
-        "check the name",
-    );
+    let said = [url.as_str(), "check that the identity service runs"];
+    walk.stops(&gone, "connection", said);
+    let nowhere = edge("https://nowhere.invalid", "ada", "my-auth");
+    let said = ["nowhere.invalid", "check the name"];
+    walk.stops(&nowhere, "identity service", said);
 }

@@ -23,6 +23,8 @@ const ADDRESSES_MAX: usize = 8;
 /// No clock that is right shows less: the first day of the year in which this was written.
 const CLOCK_MS_MIN: u64 = 1_767_225_600_000;
 
+const NO_KEY: &str = "none yet: the first start makes it, and this walk uses one of its own";
+
 /// What the data directory says of the device.
 pub(super) struct Device {
     pub(super) key: PeerKeyPair,
@@ -42,8 +44,7 @@ pub(super) fn data_directory(checked: &Checked, report: &mut Report<'_>) -> Resu
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let told = format!("{} will be made by the first start", directory.display());
             report.fine(STEP, &told)?;
-            let told = "none yet; one that is thrown away is used to ask";
-            report.fine("peer key", told)?;
+            report.fine("peer key", NO_KEY)?;
             return fresh_device(report);
         }
         Err(error) => {
@@ -56,10 +57,7 @@ pub(super) fn data_directory(checked: &Checked, report: &mut Report<'_>) -> Resu
     let key = match read_device_key(directory) {
         Ok(Some(key)) => key,
         Ok(None) => {
-            report.fine(
-                "peer key",
-                "none yet; one that is thrown away is used to ask",
-            )?;
+            report.fine("peer key", NO_KEY)?;
             return fresh_device(report);
         }
         Err(error) => {
@@ -162,7 +160,7 @@ fn connect(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
     for address in addresses {
         match TcpStream::connect_timeout(address, CONNECT_TIME) {
             Ok(_) => return Ok(*address),
-            Err(error) => refused.push(format!("{address}: {error}")),
+            Err(error) => refused.push(format!("{error} at {address}")),
         }
     }
     Err(refused.join("; "))
