@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use identity_service::http::{Listener, own_root};
 use identity_service::{
-    Clock, DATABASE, EVERYTHING, HOUR_MS, NOW_MS, Service, device, device_of, log_in,
+    Clock, DATABASE, EVERYTHING, HOUR_MS, NOW_MS, Service, device, device_of, driven, log_in,
 };
 use tombolo::login::{ClearError, ServiceError};
 use tombolo::{
-    AuthServer, AuthStatus, Database, LoginError, Object, Options, SharedKey, SyncError,
-    SyncOptions, Timekeeper, Value,
+    AuthServer, AuthStatus, Database, LoginError, Object, ObserverDriver, Options, SharedKey,
+    SyncError, SyncOptions, Timekeeper, Value,
 };
 use tombolo_identity::{Authority, LEAF_BACKDATE_MS, PeerKeyPair};
 
@@ -414,6 +414,34 @@ fn t23_a_day_of_failed_refreshes_is_few_calls_and_sync_stops_exactly_at_the_end(
     assert_eq!(first_left.as_millis() as u64, end_ms - first_ms);
     assert!(calls.contains(&(end_ms, Duration::ZERO)));
     insert(&database);
+}
+
+#[test]
+fn a_thread_of_the_database_asks_and_sees_the_end_without_being_polled() {
+    let (clock, service, directory) = world();
+    let driver = ObserverDriver::Thread;
+    let database = Arc::new(driven(driver, (DATABASE, &clock), directory.path()));
+    let (told, heard) = sync_channel(16);
+    let _observer = database.observe_auth(move |status| told.send(status.clone()).unwrap());
+    let (weak, by) = (Arc::downgrade(&database), Arc::clone(&service));
+    let (joined, has_joined) = sync_channel(1);
+    let handler = move |_left: Duration| {
+        let Some(database) = weak.upgrade() else {
+            return;
+        };
+        let logged_in = log_in(&database, &by, "ann").unwrap();
+        let started = database.start_sync(SyncOptions::logged_in());
+        joined.send((logged_in.user_id, started.is_ok())).unwrap();
+    };
+    database.set_expiration_handler(handler).unwrap();
+    let expires_ms = NOW_MS + 8 * HOUR_MS;
+    assert_eq!(heard.recv().unwrap(), status("ann", true, expires_ms));
+    assert_eq!(has_joined.recv().unwrap(), ("ann".to_owned(), true));
+    clock.set(expires_ms);
+    // Another handler wakes the thread, which then sees what time it is.
+    database.set_expiration_handler(|_| ()).unwrap();
+    assert_eq!(heard.recv().unwrap(), status("ann", false, expires_ms));
+    assert!(!database.is_sync_active());
 }
 
 #[test]

@@ -230,6 +230,14 @@ pub fn device(clock: &Clock, directory: &std::path::Path) -> Database {
 }
 
 pub fn device_of(database_id: &str, clock: &Clock, directory: &std::path::Path) -> Database {
+    driven(ObserverDriver::Caller, (database_id, clock), directory)
+}
+
+pub fn driven(
+    driver: ObserverDriver,
+    (database_id, clock): (&str, &Clock),
+    directory: &std::path::Path,
+) -> Database {
     let mut drawn = 0_u128;
     let entropy = move || {
         drawn += 1;
@@ -241,7 +249,7 @@ pub fn device_of(database_id: &str, clock: &Clock, directory: &std::path::Path) 
     let mut surroundings = Surroundings::new(engine, Arc::new(clock.clone()), entropy, site)
         .on_device(database_id, directory)
         .unwrap();
-    surroundings.observers = ObserverDriver::Caller;
+    surroundings.observers = driver;
     Database::open_with(Options::memory(database_id), surroundings).unwrap()
 }
 
