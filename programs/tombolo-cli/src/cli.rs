@@ -108,13 +108,13 @@ pub(crate) struct IdentityConfig {
 #[group(required = true, multiple = false)]
 pub(crate) struct Selected {
     /// Every device of this user.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub(crate) user: Option<String>,
     /// One device, by its key as it is shown: pk: and 44 characters.
     #[arg(long)]
     pub(crate) peer: Option<String>,
     /// Everybody whose identity meets this condition over userID, peerKey, provider, issuedMs and metadata.
-    #[arg(long, value_name = "DQL")]
+    #[arg(long, value_name = "DQL", allow_hyphen_values = true)]
     pub(crate) filter: Option<String>,
 }
 
@@ -139,10 +139,15 @@ pub(crate) enum IdentityVerb {
         #[command(flatten)]
         config: IdentityConfig,
         /// Let this key sign from now on.
-        #[arg(long, value_name = "NAME", conflicts_with = "retire")]
+        #[arg(
+            long,
+            value_name = "NAME",
+            conflicts_with = "retire",
+            allow_hyphen_values = true
+        )]
         promote: Option<String>,
         /// Trust this key no longer, and delete it.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
         retire: Option<String>,
     },
     /// Cut off a user, a device, or everybody who meets a condition.

@@ -148,3 +148,18 @@ fn a_revocation_that_names_nobody_or_everybody_is_refused() {
     }
     assert!(!service.home().join("ca/revocations").exists());
 }
+
+#[test]
+fn names_that_begin_with_a_dash_are_names() {
+    let service = Service::start(&format!("{{ {PLAYGROUND} }}"));
+    let said = |arguments: &[&str]| {
+        let output = service.verb(arguments);
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    // One key in sixty-four has such a name.
+    let unknown = "there is no key -abc";
+    assert!(said(&["rotate", "--promote", "-abc"]).contains(unknown));
+    assert!(said(&["rotate", "--retire", "-abc"]).contains(unknown));
+    assert!(said(&["revoke", "--user", "-abc"]).starts_with("revoked in version "));
+    assert!(said(&["unrevoke", "--user", "-abc"]).starts_with("no longer revoked"));
+}
