@@ -1,12 +1,13 @@
 //! Benchmarks against peers and limits: each part runs ours and theirs in turn and prints ratios of one run.
 //! Figures of different runs are never compared, because the machine is not the same machine twice.
-//! `tombolo-bench document | commit | http | restart | replicate | latency` measures; `serve`, `node` and `echo` are
+//! `tombolo-bench document | commit | http | login | restart | replicate | latency` measures; `serve`, `node` and `echo` are
 //! for what these start as children.
 
 mod commit;
 mod document;
 mod error;
 mod http;
+mod login;
 mod machine;
 mod mesh;
 mod node;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use error::BenchError;
 
-const USAGE: &str = "usage: tombolo-bench document | commit | restart | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N]";
+const USAGE: &str = "usage: tombolo-bench document | commit | restart | login | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N]";
 
 /// The program's own allocator: docs/decisions/allocator.md.
 #[global_allocator]
@@ -47,6 +48,7 @@ fn run(arguments: &[String]) -> Result<String, BenchError> {
         "document" => document::run(),
         "echo" => mesh::serve_echo(rest).map(|()| String::new()),
         "http" => http::run(rest),
+        "login" => login::run(),
         "latency" => mesh::latency(rest),
         "node" => mesh::serve_node(rest).map(|()| String::new()),
         "replicate" => mesh::replicate(rest),

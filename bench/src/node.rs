@@ -22,7 +22,7 @@ logging:
 "#;
 
 /// The line of a started node that names its address.
-const LISTENING: &str = "listening on http://";
+const LISTENING: &str = "listening on ";
 
 /// A child process that ends with its owner.
 pub(crate) struct Process(pub(crate) Child);
@@ -45,9 +45,14 @@ pub(crate) struct Node {
 impl Node {
     /// Starts the binary that was built beside this one, with its data in `directory`.
     pub(crate) fn start(directory: &Path) -> Result<Self, BenchError> {
+        Self::start_with(directory, CONFIGURATION)
+    }
+
+    /// As [`Node::start`], with a configuration of the caller's.
+    pub(crate) fn start_with(directory: &Path, text: &str) -> Result<Self, BenchError> {
         let failed = |error: std::io::Error| start_error("tombolo", &error.to_string());
         let configuration = directory.join("node.yaml");
-        std::fs::write(&configuration, CONFIGURATION).map_err(failed)?;
+        std::fs::write(&configuration, text).map_err(failed)?;
         let program = std::env::current_exe()
             .map_err(failed)?
             .with_file_name("tombolo");
@@ -63,7 +68,10 @@ impl Node {
             .into_iter()
             .flat_map(BufRead::lines)
             .map_while(Result::ok);
-        let address = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));
+        let address = lines.find_map(|line| {
+            let (_, address) = line.strip_prefix(LISTENING)?.split_once("://")?;
+            Some(address.to_owned())
+        });
         let address =
             address.ok_or_else(|| start_error("tombolo", "it ended before it listened"))?;
         // Whatever the node still says is read and dropped, so that it never waits for us.
