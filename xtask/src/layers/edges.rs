@@ -76,6 +76,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tombolo-bench",
         &[
             "tombolo-document",
+            "tombolo-identity",
             "tombolo-query",
             "tombolo-store",
             "tombolo",
