@@ -168,7 +168,7 @@ fn a_removal_vector_above_its_own_commit_is_the_peers_fault() {
 }
 
 #[test]
-fn the_last_actor_is_accepted_and_one_more_is_refused() {
+fn t41_the_last_actor_is_accepted_and_one_more_is_refused() {
     let mut document: Option<Vec<u8>> = None;
     let commit = |number: usize, document: Option<&[u8]>| {
         let mut site = [0; 16];

@@ -118,3 +118,89 @@ fn the_permissions_of_the_seed_allow_what_they_say_and_nothing_else() {
         );
     }
 }
+
+/// The answer of a provider with these permissions to read.
+fn answer(read: &str) -> String {
+    let seed = "{\"authenticated\":true,\"userID\":\"ada\",\"expirationSeconds\":60,\"permissions\":{\"write\":{\"everything\":false,\"queriesByCollection\":{}},\"read\":";
+    format!("{seed}{read}}}}}")
+}
+
+/// The permissions to read of whoever is let in with this answer.
+fn granted(read: &str) -> Rules {
+    match ProviderAnswer::parse(answer(read).as_bytes(), "p") {
+        Ok(ProviderAnswer::Granted(granted)) => granted.identity().permissions().read.clone(),
+        other => panic!("{read}: {other:?}"),
+    }
+}
+
+/// The field that is to blame for a login that is refused whole.
+fn blamed(read: &str) -> String {
+    let refused = ProviderAnswer::parse(answer(read).as_bytes(), "p").expect_err(read);
+    refused.field().expect(read).to_owned()
+}
+
+#[test]
+fn t25_what_is_not_allowed_is_denied_and_one_rule_in_doubt_refuses_the_login() {
+    let ids = ["\"a\"", "1", "{\"owner\":\"ada\"}"];
+    let ids = ids.map(|text| DocumentId::from_value(&json::parse(text.as_bytes()).unwrap()));
+    let ids = ids.map(|id| id.expect("an id"));
+    let nothing = granted(r#"{"everything":false,"queriesByCollection":{}}"#);
+    let empty = granted(r#"{"everything":false,"queriesByCollection":{"c":[]}}"#);
+    for id in &ids {
+        assert!(!nothing.allows("c", id) && !empty.allows("c", id), "{id:?}");
+    }
+    // A broad rule is for its own collection alone.
+    let broad = granted(r#"{"everything":false,"queriesByCollection":{"c":["true"]}}"#);
+    assert!(broad.allows("c", &ids[0]) && !broad.allows("d", &ids[0]));
+    // Nobody can deny, so nothing can be denied in vain: what looks like it is refused.
+    for (read, field) in [
+        (
+            r#"{"everything":true,"queriesByCollection":{},"deny":{"c":["true"]}}"#,
+            "permissions.read.deny",
+        ),
+        (
+            r#"{"everything":false,"queriesByCollection":{},"Everything":true}"#,
+            "permissions.read.Everything",
+        ),
+        (
+            r#"{"everything":false,"queriesByCollection":{"c":["true","_id =="]}}"#,
+            "permissions.read.queriesByCollection",
+        ),
+        (
+            r#"{"everything":true,"queriesByCollection":{"c":["_id =="]}}"#,
+            "permissions.read.queriesByCollection",
+        ),
+    ] {
+        let blamed = blamed(read);
+        assert!(blamed.starts_with(field), "{read}: {blamed}");
+    }
+}
+
+#[test]
+fn t27_a_rule_on_what_can_change_is_refused_when_it_is_granted() {
+    for rule in [
+        "owner == 'x'",
+        "_id == owner",
+        "_id.owner == owner",
+        "_id == 'a' && shared == true",
+        "_id == 'a' || shared == true",
+        "!(shared == true)",
+        "startsWith(owner, 'a')",
+        "contains(c, 'a')",
+        "starts_with(_id, prefix)",
+        "owner = 'x'",
+        "_id IN members",
+        "object_length(c) = 1",
+        "EXISTS (SELECT * FROM c)",
+        "$args.owner == _id",
+    ] {
+        let read = format!(
+            r#"{{"everything":false,"queriesByCollection":{{"other":["_id == 'a'"],"c":["{rule}"]}}}}"#
+        );
+        let blamed = blamed(&read);
+        assert!(
+            blamed.starts_with("permissions.read.queriesByCollection"),
+            "{rule}: {blamed}"
+        );
+    }
+}

@@ -2,7 +2,8 @@
 //! device sends what it may not write, and its own side does not hold it back, as
 //! an altered program would not; the receiver drops each such change, keeps the
 //! bytes it had, and takes the rest of the same batch. T29: a device subscribes to
-//! what it may not read, gets nothing, and is told so.
+//! what it may not read, gets nothing, and is told so. T31: who may read all and
+//! write its own is no courier for what others wrote.
 
 #![expect(
     clippy::unwrap_used,
@@ -260,4 +261,56 @@ fn t29_whoever_subscribes_to_what_it_may_not_read_is_told_and_gets_nothing() {
         let found = guest.database.execute(&select, Object::new()).unwrap();
         assert!(found.items.is_empty(), "{collection}");
     }
+}
+
+/// Reads all, and writes what is of its place.
+const COURIER: &str = r#"{
+    "authenticated": true, "userID": "courier", "expirationSeconds": 28800,
+    "permissions": {
+        "read": {"everything": true, "queriesByCollection": {}},
+        "write": {"everything": false, "queriesByCollection": {"books": ["_id.locationId == 'abcedef123456'"]}}
+    }
+}"#;
+
+#[test]
+fn t31_what_another_wrote_is_dropped_from_one_who_may_not_write_it_altered_or_not() {
+    let authority = Authority::generate().unwrap();
+    let (author, relay, reader) = (peer(), peer(), peer());
+    let admin = |peer: &Peer| proven(&authority, peer, None);
+    let courier = || proven(&authority, &relay, Some(COURIER));
+    let insert = |peer: &Peer, id: &str, title: &str| {
+        let document = format!("{{'_id': {id}, 'title': '{title}'}}");
+        run(peer, &format!("INSERT INTO books DOCUMENTS ({document})"));
+    };
+    insert(&author, &foreign(1), "written");
+    exchange((&author, admin(&author)), (&relay, courier()));
+    assert_eq!(states(&relay), states(&author));
+    insert(
+        &relay,
+        "{'locationId': 'abcedef123456', 'isbn': 1}",
+        "first",
+    );
+    exchange((&relay, courier()), (&reader, admin(&reader)));
+    assert_eq!(titles(&reader, "true"), [r#"{"title":"first"}"#]);
+
+    let forged = format!(
+        "UPDATE books SET title = 'forged' WHERE _id = {}",
+        foreign(1)
+    );
+    run(&relay, &forged);
+    insert(
+        &relay,
+        "{'locationId': 'abcedef123456', 'isbn': 2}",
+        "second",
+    );
+    exchange((&relay, courier()), (&reader, admin(&reader)));
+    let own = [r#"{"title":"first"}"#, r#"{"title":"second"}"#];
+    assert_eq!(titles(&reader, "true ORDER BY title"), own);
+    exchange((&relay, courier()), (&author, admin(&author)));
+    let kept = titles(&author, "_id.locationId = 'elsewhere'");
+    assert_eq!(kept, [r#"{"title":"written"}"#]);
+    // From the author itself it arrives as it was written.
+    exchange((&author, admin(&author)), (&reader, admin(&reader)));
+    let all = [own[0], own[1], r#"{"title":"written"}"#];
+    assert_eq!(titles(&reader, "true ORDER BY title"), all);
 }

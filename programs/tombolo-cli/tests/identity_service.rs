@@ -232,3 +232,34 @@ fn t18_a_token_opens_no_other_door() {
     assert!(IssuedToken::verify(&elsewhere, &granted.token, granted.expires_ms - 1000).is_err());
     assert!(!service.log().contains(&granted.token));
 }
+
+#[test]
+fn t07_a_peer_key_in_a_header_is_ignored() {
+    let key = String::from_utf8(support::tombolo(&["api-key", "generate"]).stdout).unwrap();
+    let hash = key
+        .lines()
+        .find_map(|line| line.strip_prefix("Secure Public Hash: "))
+        .unwrap();
+    let auth = format!(
+        "{{ identities: {{ a: {{ credential: {{ api_key: \"{hash}\" }}, permissions: [all] }} }}, permission_sets: {{ all: {{ permissions: full }} }} }}"
+    );
+    let service = Service::start_with(&format!("{{ {PLAYGROUND} }}"), "", "dev_mode", &auth);
+    let (device, victim) = (device(), device());
+    let claimed = format!("X-DITTO-PEERPUBKEY: {}\r\n", victim.public());
+    let post = |path: &str, content: &[u8]| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{claimed}\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            content.len()
+        );
+        service.ask(&[head.as_bytes(), content].concat())
+    };
+    let signed = service.challenge().sign(&device).unwrap();
+    let login = body(signed, "__playgroundProvider", "s3cr3t-shared");
+    let reply = post("/_ditto/auth/login", &login);
+    // The certificate is for the key that signed.
+    assert_eq!(peer(&reply).peer_key(), device.public());
+    assert_ne!(device.public(), victim.public());
+    let statement = br#"{"statement":"SELECT * FROM cars"}"#;
+    assert_eq!(post("/execute", statement).status, 401);
+}

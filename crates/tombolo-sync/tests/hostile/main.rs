@@ -11,6 +11,7 @@ mod again;
 mod flood;
 mod frames;
 mod held;
+mod lies;
 mod limits;
 mod order;
 mod refused;

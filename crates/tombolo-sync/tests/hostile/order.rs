@@ -9,7 +9,7 @@ use tombolo_sync::{CloseReason, digest};
 use super::scene::{END, OWN, Scene, raw_frame};
 use super::view::{MemoryView, document, id, noise};
 
-fn cars(count: usize) -> MemoryView {
+pub(crate) fn cars(count: usize) -> MemoryView {
     let mut view = MemoryView::default();
     for number in 0..count {
         view.put("cars", &format!("{number:04}"), "red");
@@ -320,7 +320,7 @@ fn a_name_that_was_never_introduced_ends_the_session() {
 }
 
 /// A cursor as an honest session issued it.
-fn issued(view: &MemoryView) -> Bytes {
+pub(crate) fn issued(view: &MemoryView) -> Bytes {
     let mut scene = Scene::met_over(view.clone());
     scene.want_cars(1, b"");
     let cursor = scene.heard.iter().rev().find_map(|message| match message {
@@ -330,7 +330,7 @@ fn issued(view: &MemoryView) -> Bytes {
     cursor.unwrap()
 }
 
-fn continued(scene: &Scene) -> bool {
+pub(crate) fn continued(scene: &Scene) -> bool {
     let scope = scene.heard.iter().find_map(|message| match message {
         Message::Scope { scope, .. } => Some(scope.continued),
         _ => None,
