@@ -45,7 +45,7 @@ pub use differ::{Diff, Differ};
 pub use error::{ExecuteError, OpenError, TransactionError};
 pub use login::{AuthObserver, AuthServer, AuthStatus, LoginError, LoginOutcome};
 pub use observe::{OBSERVERS_MAX, Observer};
-pub use options::{Options, Storage};
+pub use options::{OnLostAccess, Options, Storage};
 pub use peer_key::PeerKeyError;
 pub use response::Response;
 pub use statements::Prepared;

@@ -16,6 +16,18 @@ pub enum Storage {
     Memory,
 }
 
+/// What becomes of documents that a login no longer lets this device read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLostAccess {
+    /// They stay as they are, and nothing new comes.
+    #[default]
+    Keep,
+    /// A login that takes them away evicts them, before sync goes on under it.
+    /// Writes in them that no peer has yet are lost. What could not be read
+    /// before either, such as what may be written alone, stays.
+    Purge,
+}
+
 /// How a database is opened.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -32,6 +44,8 @@ pub struct Options {
     pub device_name: String,
     /// What other peers are told of this device, at most 4,096 bytes as JSON.
     pub peer_metadata: Object,
+    /// What becomes of documents that a login no longer lets this device read.
+    pub on_lost_access: OnLostAccess,
 }
 
 impl Options {
@@ -56,6 +70,7 @@ impl Options {
             skew_limit: Duration::from_millis(DEFAULT_SKEW_LIMIT_MS),
             device_name: "tombolo".to_owned(),
             peer_metadata: Object::new(),
+            on_lost_access: OnLostAccess::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use tombolo_document::Value;
 use tombolo_identity::{LoginMessageError, ProofError, Quoted, TrustError, VerifyError};
+use tombolo_query::SourceError;
 use tombolo_store::StoreError;
 
 use super::credentials::CredentialsError;
@@ -135,6 +136,9 @@ pub enum LoginError {
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
+    /// The store failed while it was looked through for what may be read no longer.
+    #[error("what may be read no longer could not be evicted")]
+    Purge(#[from] SourceError),
     /// The machine has no room for a thread.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),

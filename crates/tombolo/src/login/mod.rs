@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod https;
 mod keeper;
+mod purge;
 mod revoked;
 mod rights;
 mod schedule;
@@ -183,7 +184,7 @@ impl Database {
         })
     }
 
-    /// Binds, keeps and uses what a login gave, in this order.
+    /// Binds, evicts, keeps and uses what a login gave, in this order.
     fn adopt(&self, granted: Granted) -> Result<LoginOutcome, LoginError> {
         let Granted {
             credentials,
@@ -206,7 +207,7 @@ impl Database {
         }
         let expires_ms = credentials.expires_ms();
         let trust = credentials.trust().clone();
-        self.login.keeper.keep(credentials)?;
+        self.take_over(credentials)?;
         tracing::info!(target: "tombolo::login", user_id, expires_ms, "logged in");
         if let Some(list) = &revocations {
             self.keep_revocations(list, &trust);

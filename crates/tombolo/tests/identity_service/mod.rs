@@ -238,6 +238,15 @@ pub fn driven(
     (database_id, clock): (&str, &Clock),
     directory: &std::path::Path,
 ) -> Database {
+    opened(driver, Options::memory(database_id), clock, directory)
+}
+
+pub fn opened(
+    driver: ObserverDriver,
+    options: Options,
+    clock: &Clock,
+    directory: &std::path::Path,
+) -> Database {
     let mut drawn = 0_u128;
     let entropy = move || {
         drawn += 1;
@@ -247,10 +256,10 @@ pub fn driven(
     let engine = Arc::new(MemoryEngine::new());
     let site = SiteId([0; 16]);
     let mut surroundings = Surroundings::new(engine, Arc::new(clock.clone()), entropy, site)
-        .on_device(database_id, directory)
+        .on_device(&options.database_id, directory)
         .unwrap();
     surroundings.observers = driver;
-    Database::open_with(Options::memory(database_id), surroundings).unwrap()
+    Database::open_with(options, surroundings).unwrap()
 }
 
 /// Rules as JSON.
