@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tombolo::{AuthServer, Object, SharedKey};
+use tombolo::{AuthServer, Object, OnLostAccess, SharedKey};
 
 use super::meaning_identity::{IdentityService, SecretSource};
 use crate::api_key::KeyHash;
@@ -30,6 +30,7 @@ pub(crate) struct Database {
     pub(crate) device_name: String,
     pub(crate) directory: Directory,
     pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) on_lost_access: OnLostAccess,
     /// `None`: it has no key, or nothing to use it on.
     pub(crate) mesh: Option<Mesh>,
 }

@@ -41,6 +41,7 @@ pub(super) struct RawDatabase {
     pub(super) persistence_dir: Placed<WordOr<RawPath>>,
     pub(super) transport_config: Placed<Setting<RawTransports>>,
     pub(super) auto_fetch_attachments: Placed<bool>,
+    pub(super) on_lost_access: Placed<String>,
 }
 
 #[derive(Debug, Deserialize)]

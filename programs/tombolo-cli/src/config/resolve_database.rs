@@ -1,9 +1,10 @@
 //! The section `database`: the local replica, what it asks its peers for, and where it lies.
 
 use serde_saphyr::{Location, Spanned};
+use tombolo::OnLostAccess;
 
 use super::meaning::{Database, Directory};
-use super::raw::{RawDatabase, RawPath, WordOr};
+use super::raw::{Placed, RawDatabase, RawPath, WordOr};
 use super::resolve::Findings;
 use super::resolve_mesh::OwnService;
 use super::{resolve_mesh, resolve_subscriptions};
@@ -39,6 +40,7 @@ pub(super) fn database(
         "database.auto_fetch_attachments",
         raw.auto_fetch_attachments.as_ref(),
     );
+    let on_lost_access = on_lost_access(raw.on_lost_access, findings);
     let directory = match raw.persistence_dir {
         None => Some(Directory::NextToExecutable),
         Some(raw) => directory("database.persistence_dir", raw, findings),
@@ -48,6 +50,7 @@ pub(super) fn database(
         device_name: raw.device_name.value,
         directory: directory?,
         subscriptions,
+        on_lost_access: on_lost_access?,
         mesh,
     })
 }
@@ -66,6 +69,23 @@ fn database_id(raw: Spanned<String>, findings: &mut Findings) -> Option<String> 
         remedy,
     );
     None
+}
+
+/// What becomes of documents that a login no longer lets this node read.
+fn on_lost_access(raw: Placed<String>, findings: &mut Findings) -> Option<OnLostAccess> {
+    let Some(raw) = raw else {
+        return Some(OnLostAccess::default());
+    };
+    match raw.value.as_str() {
+        "keep" => Some(OnLostAccess::Keep),
+        "purge" => Some(OnLostAccess::Purge),
+        _ => {
+            let path = "database.on_lost_access";
+            let remedy = "write keep or purge";
+            findings.refuse(path, raw.referenced, "names no policy", remedy);
+            None
+        }
+    }
 }
 
 fn directory(
