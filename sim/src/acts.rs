@@ -59,6 +59,7 @@ impl World {
                 self.break_disk(node, after);
                 Ok(())
             }
+            Act::Revoke => self.revoke(node),
             Act::SetClock => {
                 self.set_clock(node);
                 Ok(())
@@ -82,7 +83,14 @@ impl World {
     }
 
     /// Runs statements on a node: one by itself, several in a transaction.
-    pub(crate) fn write(&mut self, at: usize, statements: Vec<String>) -> Result<(), Violation> {
+    pub(crate) fn write(
+        &mut self,
+        at: usize,
+        mut statements: Vec<String>,
+    ) -> Result<(), Violation> {
+        if self.profile.liars > 0 {
+            statements = statements.into_iter().map(workload::mark).collect();
+        }
         let withdraws = statements.len() > 1 && self.script.chance(50);
         let node = &self.nodes[at];
         let Some(running) = &node.running else {

@@ -167,14 +167,14 @@ impl World {
         Ok(())
     }
 
-    /// Of the nodes with one key, lets one be linked.
+    /// Of the nodes with one key, lets one be linked, and no liar any more.
     pub(crate) fn seat_copies(&mut self, turn: usize) {
         for link in 0..self.links.len() {
             let is_its_turn = |node: &usize| {
                 let key = self.nodes[*node].key;
                 let alike = (0..self.nodes.len()).filter(|other| self.nodes[*other].key == key);
                 let alike: Vec<usize> = alike.collect();
-                alike[turn % alike.len()] == *node
+                alike[turn % alike.len()] == *node && !self.nodes[*node].is_liar()
             };
             let is_wanted = self.links[link].nodes.iter().all(is_its_turn);
             self.links[link].is_wanted = is_wanted;

@@ -6,20 +6,26 @@
 
 mod acts;
 mod agenda;
+mod authority;
 mod backup;
 mod canary;
 mod check;
 mod clock;
 mod commits;
 mod faults;
+mod grant;
 mod holdings;
+mod hostility;
 mod identity;
+mod liar;
 mod link;
 mod listening;
 mod mesh;
 mod node;
+mod papers;
 mod profile;
 mod random;
+mod revoking;
 pub mod search;
 mod seat;
 mod slow_seat;
@@ -32,6 +38,8 @@ pub use canary::Canary;
 pub use trace::Trace;
 pub use violation::{Promise, Violation};
 pub use world::Tally;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use world::World;
 
@@ -70,7 +78,11 @@ pub fn profile_named(name: &str) -> Option<&'static str> {
 pub fn run(seed: u64, settings: Settings, trace: Trace) -> Ended {
     match World::new(seed, settings, trace) {
         Ok(mut world) => {
-            let outcome = world.run();
+            // A panic in a thread of a search would hide its seed.
+            let outcome = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|_| {
+                let story = "something panicked, as was told above";
+                Err(Violation::new(Promise::Panic, story))
+            });
             Ended {
                 profile: world.profile.name,
                 tally: world.tally,

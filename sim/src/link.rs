@@ -20,6 +20,8 @@ pub(crate) struct Link {
     pub(crate) roads: [Road; 2],
     /// What each end said, for those who follow a run.
     pub(crate) listeners: [Listener; 2],
+    /// What each end said, for the checkers.
+    pub(crate) overhearers: [Listener; 2],
     /// Whether frames of this life were lost, repeated or swapped.
     pub(crate) is_lossy: bool,
     /// Whether the wire is cut, so that nothing arrives any more.
@@ -46,6 +48,7 @@ impl Link {
             chairs: [None, None],
             roads: [Road::default(); 2],
             listeners: Default::default(),
+            overhearers: Default::default(),
             is_lossy: false,
             is_cut: false,
             is_connecting: false,
@@ -62,6 +65,7 @@ impl Link {
         self.life += 1;
         self.roads = [Road::default(); 2];
         self.listeners = Default::default();
+        self.overhearers = Default::default();
         self.is_lossy = false;
         self.is_cut = false;
     }

@@ -1,7 +1,10 @@
-//! Frames as lines of text, for those who follow a run.
+//! Frames as lines of text, for those who follow a run, and as what they name, for
+//! the checkers.
 
 use bytes::Bytes;
 use tombolo_sync::wire::{Assembler, BatchReader, Message, Payload, WireError};
+
+use crate::holdings::Place;
 
 /// Understands what one end of a link says.
 #[derive(Default)]
@@ -10,7 +13,28 @@ pub(crate) struct Listener {
     tables: BatchReader,
 }
 
+/// A message, unpacked.
+pub(crate) struct Overheard {
+    /// The documents that a batch tells of in any form.
+    pub(crate) places: Vec<Place>,
+    pub(crate) message: Bytes,
+}
+
 impl Listener {
+    /// The message that a frame completes.
+    pub(crate) fn overhear(&mut self, frame: &Bytes) -> Result<Option<Overheard>, WireError> {
+        let Some((_, message)) = self.assembler.take(frame)? else {
+            return Ok(None);
+        };
+        let mut places = Vec::new();
+        if let Message::Batch(mut part) = Message::decode(&message)? {
+            let (items, _) = self.tables.read(&mut part)?;
+            let named = items.into_iter();
+            places.extend(named.map(|item| (item.collection.to_string(), item.id)));
+        }
+        Ok(Some(Overheard { places, message }))
+    }
+
     /// What a frame says.
     pub(crate) fn hear(&mut self, frame: &Bytes) -> String {
         match self.understand(frame) {
@@ -26,6 +50,8 @@ impl Listener {
         let mut part = match Message::decode(&bytes)? {
             Message::Batch(part) => part,
             Message::Hello(hello) => return Ok(format!("Hello, log {:02x?}", &hello.log.0[..2])),
+            // A signature is another in each run.
+            Message::Revocations { .. } => return Ok("Revocations".to_owned()),
             other => return Ok(format!("{other:?}")),
         };
         let (items, _) = self.tables.read(&mut part)?;

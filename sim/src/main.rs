@@ -69,20 +69,28 @@ struct WorldArgs {
     /// Drop one of so many arriving documents, to see that it is found.
     #[arg(long)]
     canary: Option<u64>,
+    /// Have honest nodes look at no certificate, to see that it is found.
+    #[arg(long, conflicts_with = "canary")]
+    no_filter: bool,
 }
 
 impl WorldArgs {
     fn settings(&self) -> Settings {
         Settings {
             profile: self.profile,
-            canary: self.canary.map_or(Canary::Silent, Canary::DropsDocuments),
+            canary: match self.canary {
+                Some(every) => Canary::DropsDocuments(every),
+                None if self.no_filter => Canary::SkipsFilter,
+                None => Canary::Silent,
+            },
         }
     }
 
     fn written(&self) -> String {
         let profile = self.profile.map(|name| format!(" --profile {name}"));
         let canary = self.canary.map(|every| format!(" --canary {every}"));
-        [profile, canary].into_iter().flatten().collect()
+        let no_filter = self.no_filter.then(|| " --no-filter".to_owned());
+        [profile, canary, no_filter].into_iter().flatten().collect()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::agenda::{End, Happening};
 use crate::canary::Canary;
 use crate::check::Cause;
 use crate::check::memory::check_views;
+use crate::liar::Honest;
 use crate::seat::{Chair, Response};
 use crate::slow_seat::SlowSeat;
 use crate::violation::{Promise, Violation};
@@ -51,7 +52,7 @@ impl World {
     pub(crate) fn connect(&mut self, at: usize) -> Result<(), Violation> {
         self.links[at].is_connecting = false;
         let link = &self.links[at];
-        if !link.is_wanted || !link.is_down() {
+        if !link.is_wanted || !link.is_down() || self.is_refused(link.nodes) {
             return Ok(());
         }
         let nodes = link.nodes;
@@ -93,14 +94,20 @@ impl World {
 
     fn open(&mut self, at: usize, side: usize) -> Result<(), Violation> {
         let nodes = self.links[at].nodes;
-        let peer = self.nodes[nodes[1 - side]].peer().clone();
-        let node = &self.nodes[nodes[side]];
-        let Some(running) = &node.running else {
+        let Some((host, local, peer)) = self.ends_of(nodes[side], nodes[1 - side]) else {
             return Ok(());
         };
-        let (host, local) = (running.host.clone(), running.local.clone());
+        let node = &self.nodes[nodes[side]];
         let (interests, now) = (node.interests.clone(), node.clock.now());
-        let opened = if self.profile.is_slow || self.canary != Canary::Silent {
+        let opened = if node.is_liar() {
+            let honest = Honest {
+                host,
+                local,
+                peer,
+                interests,
+            };
+            self.open_liar(nodes[side], honest)
+        } else if self.profile.is_slow || matches!(self.canary, Canary::DropsDocuments(_)) {
             SlowSeat::open(host, (local, peer), interests, self.canary, now)
                 .map(|(seat, response)| (Chair::Slow(Box::new(seat)), response))
         } else {
@@ -113,7 +120,8 @@ impl World {
         match opened {
             Ok((chair, response)) => {
                 self.links[at].chairs[side] = Some(chair);
-                self.handled(end, Ok(response))
+                self.handled(end, Ok(response))?;
+                self.tell_list(end)
             }
             Err(error) => self.store_failed(nodes[side], &error),
         }
@@ -187,13 +195,18 @@ impl World {
     fn perform(&mut self, end: End, outward: Vec<Outward>) -> Result<(), Violation> {
         for one in outward {
             match one {
-                Outward::Send(channel, frame) => self.send(end, channel, frame),
+                Outward::Send(channel, frame) => self.send(end, channel, frame)?,
                 Outward::Wake(at) => {
                     let at = (at.as_micros() as u64).max(self.time.us());
                     self.agenda.at(at, Happening::Wake(end));
                 }
-                // No peer of a simulated mesh is cut off.
-                Outward::Met(_) | Outward::Revocations(_) => {}
+                Outward::Met(_) => {}
+                Outward::Revocations(list) => {
+                    self.offered(end, &list)?;
+                    if self.chair(end).is_none() {
+                        return Ok(());
+                    }
+                }
                 Outward::Notice(notice) => {
                     let node = self.links[end.link].nodes[end.side];
                     self.say(|| format!("node {node} notices {notice:?}"));
@@ -205,7 +218,8 @@ impl World {
     }
 
     /// Puts a frame on its way.
-    fn send(&mut self, end: End, channel: Channel, frame: Bytes) {
+    fn send(&mut self, end: End, channel: Channel, frame: Bytes) -> Result<(), Violation> {
+        self.overhear(end, &frame)?;
         self.tally.frames += 1;
         let now = self.time.us();
         if channel != Channel::Control {
@@ -227,7 +241,7 @@ impl World {
         let before = road.last_us[..=channel as usize].iter();
         let mut at = before.fold(arrives, |at, last| at.max(*last));
         match copies {
-            Copies::None => return,
+            Copies::None => return Ok(()),
             // What is late is overtaken by the next.
             Copies::Late => at += 30_000,
             Copies::One | Copies::Two => road.last_us[channel as usize] = at,
@@ -238,9 +252,12 @@ impl World {
             let happening = Happening::Frame(target, channel, frame.clone());
             self.agenda.at(at, happening);
         }
-        self.checks
-            .memory
-            .sent(end.link, &self.links[end.link].roads[side]);
+        let nodes = self.links[end.link].nodes;
+        if !nodes.iter().any(|node| self.nodes[*node].is_liar()) {
+            let road = &self.links[end.link].roads[side];
+            self.checks.memory.sent(end.link, road);
+        }
+        Ok(())
     }
 
     fn hit(&mut self, end: End) -> Copies {
@@ -274,6 +291,8 @@ impl World {
             CloseReason::OwnActor => self.profile.hides_copies,
             _ => is_lossy,
         };
+        let mut nodes = self.links[end.link].nodes.iter();
+        let is_excused = is_excused || nodes.any(|node| self.nodes[*node].is_liar());
         if !is_excused {
             let story = format!("node {node} closed link {}: {reason}", end.link);
             return Err(Violation::new(Promise::Protocol, story));

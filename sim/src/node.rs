@@ -7,14 +7,18 @@ use std::time::Duration;
 use tombolo::engine::FaultyDisk;
 use tombolo::replication::Host;
 use tombolo::{Database, ObserverDriver, Options, SiteId, Surroundings, Timekeeper};
-use tombolo_identity::{Permissions, VerifiedPeer};
+use tombolo_identity::{Permissions, Revocations, VerifiedPeer};
+use tombolo_store::Sidecar;
+use tombolo_sync::record::{REVOCATIONS_KEY, read_revocations};
 use tombolo_sync::wire::Stated;
 use tombolo_sync::{Interests, Local, Standing};
 
+use crate::authority::read_list;
 use crate::clock::NodeClock;
 use crate::holdings::Holdings;
 use crate::identity::{DATABASE, peer};
 use crate::mesh::WORK_US;
+use crate::papers::Papers;
 use crate::random::Random;
 use crate::violation::Violation;
 
@@ -37,7 +41,10 @@ pub(crate) struct Node {
     pub(crate) interests: Arc<Interests>,
     /// What it wanted before, and until when, in microseconds.
     former: Vec<(u64, Arc<Interests>)>,
-    pub(crate) permissions: Permissions,
+    /// What it is in a world with rules.
+    pub(crate) papers: Option<Papers>,
+    /// Whom it lets in no more.
+    pub(crate) revocations: Option<Revocations>,
     pub(crate) holdings: Holdings,
     pub(crate) running: Option<Running>,
     /// What it was at an earlier time.
@@ -65,7 +72,8 @@ impl Node {
             random: Arc::new(Mutex::new(random)),
             interests: Arc::default(),
             former: Vec::new(),
-            permissions: Permissions::everything(),
+            papers: None,
+            revocations: None,
             holdings: Holdings::default(),
             running: None,
             backup: None,
@@ -100,8 +108,11 @@ impl Node {
     }
 
     /// The node as others meet it.
-    pub(crate) fn peer(&self) -> &'static VerifiedPeer {
-        peer(self.key)
+    pub(crate) fn peer(&self) -> &VerifiedPeer {
+        match &self.papers {
+            Some(papers) => &papers.certificate,
+            None => peer(self.key),
+        }
     }
 
     /// Wants something else.
@@ -146,7 +157,10 @@ impl Node {
         let secret = host.secret().map_err(|error| Violation::store(&error))?;
         let local = Local {
             database_id: DATABASE.to_owned(),
-            permissions: self.permissions.clone(),
+            permissions: match self.is_liar() {
+                true => Permissions::everything(),
+                false => self.peer().permissions().clone(),
+            },
             device_name: format!("node {}", self.key),
             os: "simulated".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -155,6 +169,14 @@ impl Node {
             secret,
             skew_limit_ms: SKEW_LIMIT.as_millis() as u64,
         };
+        if self.papers.is_some() {
+            let record = database
+                .snapshot()
+                .sidecar(Sidecar::Sessions, REVOCATIONS_KEY);
+            let record = record.map_err(|error| Violation::store(&error))?;
+            let list = record.as_deref().and_then(read_revocations);
+            self.revocations = list.and_then(read_list);
+        }
         let announced = host.standing();
         self.running = Some(Running {
             database,

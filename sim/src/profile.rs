@@ -59,6 +59,8 @@ pub(crate) enum Act {
     Crash,
     /// A node's disk fails at one of the next writes.
     BreakDisk,
+    /// The service cuts liars off, or lets them in again.
+    Revoke,
     /// A node's clock jumps.
     SetClock,
     /// What a node has is copied for later.
@@ -94,6 +96,8 @@ pub(crate) struct Profile {
     pub(crate) hides_copies: bool,
     /// Whether the work of sessions takes time.
     pub(crate) is_slow: bool,
+    /// How many nodes lie; with any, all have certificates with rules.
+    pub(crate) liars: usize,
     /// What may be done, each with its weight.
     pub(crate) acts: &'static [(u64, Act)],
 }
@@ -101,7 +105,7 @@ pub(crate) struct Profile {
 type Maker = fn(Profile, &mut Random) -> Profile;
 
 /// Every kind of world, by name.
-pub(crate) const MAKERS: [(&str, Maker); 11] = [
+pub(crate) const MAKERS: [(&str, Maker); 12] = [
     ("pair", pair),
     ("line", line),
     ("hub", hub),
@@ -111,6 +115,7 @@ pub(crate) const MAKERS: [(&str, Maker); 11] = [
     ("bank", bank),
     ("backups", backups),
     ("copies", copies),
+    ("hostile", hostile),
     ("clones", clones),
     ("rollbacks", rollbacks),
 ];
@@ -146,6 +151,7 @@ impl Profile {
             has_accounts: false,
             hides_copies: false,
             is_slow: random.chance(500),
+            liars: 0,
             acts: &[
                 (60, Act::Write),
                 (20, Act::Transact),
@@ -290,6 +296,28 @@ fn copies(plain: Profile, random: &mut Random) -> Profile {
             (3, Act::Cut),
             (6, Act::Mend),
             (1, Act::Crash),
+        ],
+        ..plain
+    }
+}
+
+/// Devices with rules in their certificates, and some that lie.
+fn hostile(plain: Profile, random: &mut Random) -> Profile {
+    let liars = random.within(1..3) as usize;
+    Profile {
+        nodes: random.within(2..5) as usize + liars,
+        liars,
+        shape: *random.pick(&[Shape::Web, Shape::Full]),
+        taste: *random.pick(&[Taste::Whole, Taste::Mixed]),
+        documents: random.within(4..14),
+        acts: &[
+            (60, Act::Write),
+            (20, Act::Transact),
+            (5, Act::Subscribe),
+            (4, Act::Cut),
+            (10, Act::Mend),
+            (2, Act::Crash),
+            (3, Act::Revoke),
         ],
         ..plain
     }

@@ -4,6 +4,7 @@ use tombolo::replication::{Outward, Seat};
 use tombolo_store::StoreError;
 use tombolo_sync::{Event, Now, Standing};
 
+use crate::liar::Liar;
 use crate::slow_seat::SlowSeat;
 
 /// A session with its node's database.
@@ -12,6 +13,8 @@ pub(crate) enum Chair {
     Prompt(Box<Seat>),
     /// Work takes time, and other things happen meanwhile.
     Slow(Box<SlowSeat>),
+    /// Nobody keeps to anything.
+    Liar(Liar),
 }
 
 /// What came of telling a session something.
@@ -33,6 +36,7 @@ impl Chair {
         match self {
             Self::Prompt(seat) => seat.handle(event, now).map(Response::prompt),
             Self::Slow(seat) => seat.handle(event, now),
+            Self::Liar(liar) => liar.handle(event, now),
         }
     }
 
@@ -47,7 +51,7 @@ impl Chair {
     /// Does one piece of work that waits, chosen by `lot`.
     pub(crate) fn work(&mut self, lot: u64, now: Now) -> Result<Response, StoreError> {
         match self {
-            Self::Prompt(_) => Ok(Response::default()),
+            Self::Prompt(_) | Self::Liar(_) => Ok(Response::default()),
             Self::Slow(seat) => seat.work(lot, now),
         }
     }
@@ -57,6 +61,7 @@ impl Chair {
         match self {
             Self::Prompt(seat) => seat.views_kept(),
             Self::Slow(seat) => seat.views_kept(),
+            Self::Liar(_) => 0,
         }
     }
 
@@ -64,6 +69,7 @@ impl Chair {
         match self {
             Self::Prompt(seat) => seat.end(),
             Self::Slow(seat) => seat.end(),
+            Self::Liar(liar) => liar.end(),
         }
     }
 }

@@ -13,6 +13,12 @@ pub enum Promise {
     Transactions,
     /// Nodes hand on what they hold, and nothing else.
     Relay,
+    /// Nothing crosses a link that the certificates of its ends forbid.
+    Permission,
+    /// Who is cut off stays so.
+    Revocations,
+    /// Nothing that a peer says ends a program.
+    Panic,
     /// Memory is bounded, and let go of.
     Memory,
     /// Copies and restored backups are noticed.

@@ -1,6 +1,9 @@
 //! What programs do with their databases, drawn by chance: statements that write
 //! and statements that subscribe.
 
+use tombolo::{DocumentId, Value};
+
+use crate::holdings::Place;
 use crate::random::Random;
 
 /// Collections that are written and subscribed to.
@@ -16,6 +19,38 @@ fn document(id: u64, random: &mut Random) -> String {
         1 => format!("{{'_id': 'd{id}', 'color': '{color}', 'm': {{'x': {n}, 'y': true}}}}"),
         _ => format!("{{'_id': 'd{id}', 'n': {n}, 'tags': ['{color}', {n}]}}"),
     }
+}
+
+/// What begins and ends the name that a document bears in a world with rules.
+const MARK: &str = "mark:";
+const MARK_END: char = ';';
+
+/// A statement with the documents that it makes marked by name.
+pub(crate) fn mark(statement: String) -> String {
+    let collection = COLLECTIONS.iter().find(|name| statement.contains(**name));
+    let (Some(collection), Some(start)) = (collection, statement.find("{'_id': '")) else {
+        return statement;
+    };
+    let start = start + "{'_id': '".len();
+    let Some(end) = statement[start..].find('\'').map(|length| start + length) else {
+        return statement;
+    };
+    let (before, rest) = statement.split_at(end + 1);
+    let id = &statement[start..end];
+    format!("{before}, 'mark': '{MARK}{collection}/{id}{MARK_END}'{rest}")
+}
+
+/// The names of the documents of which bytes hold the mark.
+pub(crate) fn marks(bytes: &[u8]) -> impl Iterator<Item = Place> {
+    let windows = bytes.windows(MARK.len()).enumerate();
+    let starts = windows.filter(|(_, window)| *window == MARK.as_bytes());
+    starts.filter_map(|(at, _)| {
+        let rest = &bytes[at + MARK.len()..];
+        let end = rest.iter().position(|byte| *byte == MARK_END as u8)?;
+        let (collection, id) = std::str::from_utf8(&rest[..end]).ok()?.split_once('/')?;
+        let id = DocumentId::from_value(&Value::from(id)).ok()?;
+        Some((collection.to_owned(), id))
+    })
 }
 
 /// A statement that writes to one of so many documents of a collection.

@@ -1,13 +1,17 @@
 //! A world of nodes and links, and the loop that lets things happen in it, one
 //! after another, in simulated time.
 
+use tombolo_identity::Revocations;
+
 use crate::Settings;
 use crate::agenda::{Agenda, Happening};
 use crate::canary::Canary;
 use crate::check::Checks;
 use crate::clock::{NodeClock, Time};
+use crate::grant::Grant;
 use crate::link::Link;
 use crate::node::{Node, SKEW_LIMIT, interests};
+use crate::papers::Papers;
 use crate::profile::{Profile, Shape, Taste};
 use crate::random::Random;
 use crate::trace::Trace;
@@ -41,6 +45,8 @@ pub(crate) struct World {
     pub(crate) agenda: Agenda,
     pub(crate) nodes: Vec<Node>,
     pub(crate) links: Vec<Link>,
+    /// All lists of revocations, oldest first.
+    pub(crate) lists: Vec<Revocations>,
     /// Decides what the network does.
     pub(crate) chance: Random,
     /// Decides what nodes do.
@@ -63,6 +69,7 @@ impl World {
             agenda: Agenda::default(),
             nodes: Vec::new(),
             links: Vec::new(),
+            lists: Vec::new(),
             chance: random.fork(),
             script: random.fork(),
             is_healed: false,
@@ -85,6 +92,7 @@ impl World {
             let drift = random.within(0..200) as i64 - 100;
             let clock = NodeClock::new(self.time.clone(), ahead_ms, drift);
             let mut node = Node::new(key, clock, random.fork());
+            node.papers = self.papers(key, random);
             let mut statements = match self.profile.taste {
                 Taste::Whole => workload::everything(),
                 Taste::Mixed => workload::subscriptions(self.profile.documents, random),
@@ -105,6 +113,27 @@ impl World {
         Ok(())
     }
 
+    /// In a world with liars, who are its last nodes, what a node may.
+    fn papers(&mut self, key: usize, random: &mut Random) -> Option<Papers> {
+        let Profile {
+            nodes,
+            liars,
+            documents,
+            ..
+        } = self.profile;
+        if liars == 0 {
+            return None;
+        }
+        let is_liar = key + liars >= nodes;
+        let grant = match is_liar {
+            true => Grant::of_liar(documents, random),
+            false => Grant::of_honest(documents, random),
+        };
+        self.trace
+            .say(0, || format!("node {key} may, lying {is_liar}: {grant:?}"));
+        Some(Papers::new(key, grant, is_liar))
+    }
+
     fn make_links(&mut self, random: &mut Random) {
         let nodes = self.profile.nodes;
         for right in 1..nodes {
@@ -115,7 +144,9 @@ impl World {
                     Shape::Full => true,
                     Shape::Web => right == left + 1 || random.chance(300),
                 };
-                if is_linked {
+                // What one liar gives another is their own affair.
+                let are_liars = self.nodes[left].is_liar() && self.nodes[right].is_liar();
+                if is_linked && !are_liars {
                     self.links.push(Link::new([left, right]));
                 }
             }

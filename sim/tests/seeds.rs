@@ -20,6 +20,25 @@ fn the_first_seeds_keep_every_promise() {
     assert_eq!(searched.seeds, SEEDS);
 }
 
+/// As many as take about five seconds without optimization.
+const HOSTILE_SEEDS: u64 = 40;
+
+#[test]
+fn liars_break_no_promise() {
+    let search = Search {
+        seeds: 0..HOSTILE_SEEDS,
+        failures_max: 5,
+        threads: 2,
+        settings: Settings {
+            profile: profile_named("hostile"),
+            ..Settings::default()
+        },
+    };
+    let searched = search.run(|_| true);
+    assert!(searched.found.is_empty(), "{:#?}", searched.found);
+    assert_eq!(searched.seeds, HOSTILE_SEEDS);
+}
+
 #[test]
 fn seeds_that_broke_a_promise_once_keep_them_all() {
     let kept = include_str!("../seeds/kept.txt");
@@ -42,8 +61,13 @@ fn seeds_that_broke_a_promise_once_keep_them_all() {
 
 #[test]
 fn a_seed_is_one_run() {
-    for seed in [3, 11, 17] {
-        let [one, other] = [(); 2].map(|()| run(seed, Settings::default(), Trace::keep()));
+    let worlds = [None, profile_named("hostile")];
+    for (seed, profile) in [3, 11, 17, 18].into_iter().zip(worlds.into_iter().cycle()) {
+        let settings = Settings {
+            profile,
+            ..Settings::default()
+        };
+        let [one, other] = [(); 2].map(|()| run(seed, settings, Trace::keep()));
         assert_eq!(one.tally, other.tally);
         assert!(one.trace.lines().eq(other.trace.lines()));
     }

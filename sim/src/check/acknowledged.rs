@@ -5,19 +5,26 @@
 //! what no other node holds, and so does going on from a backup. Where a clone does
 //! not know what it is, nothing of this is promised.
 
-use crate::holdings::{Union, covers};
+use crate::holdings::{Place, Union, covers};
 use crate::node::Node;
 use crate::violation::{Promise, Violation};
 
 /// Checks what all nodes hold together.
-pub(super) fn check(acknowledged: &Union, nodes: &[Node]) -> Result<(), Violation> {
+pub(super) fn check(
+    acknowledged: &Union,
+    nodes: &[Node],
+    is_forged: impl Fn(&Place) -> bool,
+) -> Result<(), Violation> {
     let mut held = Union::default();
-    for node in nodes {
+    for node in nodes.iter().filter(|node| !node.is_liar()) {
         for (place, document) in &node.holdings.documents {
+            if is_forged(place) {
+                continue;
+            }
             held.add(place, &document.document)?;
         }
     }
-    for (place, document) in &acknowledged.0 {
+    for (place, document) in acknowledged.0.iter().filter(|(place, _)| !is_forged(place)) {
         let is_kept = match held.0.get(place) {
             Some(held) => covers(held, document)?,
             None => false,

@@ -2,7 +2,8 @@
 //! a link from S to R and each document of a collection that R wants, with s and r
 //! what the two hold of it: (1) if s is alive and matches what R wants, r covers s;
 //! (2) if r is alive and matches what R wants, r covers s, whatever s is: a change
-//! that makes a document leave still arrives; (3) else nothing is promised.
+//! that makes a document leave still arrives, if R may tell of r at all; (3) else nothing is promised, nor where
+//! the certificates forbid it, nor of a document that a liar forged.
 //!
 //! "Covers" is that uniting the two changes nothing. Where each wants what the
 //! other holds, both are equal, bytes and digest, and so along every path.
@@ -16,24 +17,35 @@ use crate::node::Node;
 use crate::violation::{Promise, Violation};
 
 /// Checks all links.
-pub(super) fn check(nodes: &[Node], links: &[Link]) -> Result<(), Violation> {
+pub(super) fn check(
+    nodes: &[Node],
+    links: &[Link],
+    is_forged: &dyn Fn(&Place) -> bool,
+) -> Result<(), Violation> {
     for link in links.iter().filter(|link| link.is_wanted) {
         let [left, right] = link.nodes;
-        check_road((left, right), nodes)?;
-        check_road((right, left), nodes)?;
+        check_road((left, right), nodes, is_forged)?;
+        check_road((right, left), nodes, is_forged)?;
     }
     Ok(())
 }
 
-fn check_road((sender, receiver): (usize, usize), nodes: &[Node]) -> Result<(), Violation> {
+fn check_road(
+    (sender, receiver): (usize, usize),
+    nodes: &[Node],
+    is_forged: &dyn Fn(&Place) -> bool,
+) -> Result<(), Violation> {
     let target = &nodes[receiver];
     for (place, sent) in &nodes[sender].holdings.documents {
-        if !target.interests.wants(&place.0) {
+        let may_cross = nodes[sender].may_send(target, place) && !is_forged(place);
+        if !may_cross || !target.interests.wants(&place.0) {
             continue;
         }
         let held = target.holdings.documents.get(place);
-        let is_promised =
-            matches(target, place, sent) || held.is_some_and(|held| matches(target, place, held));
+        // What a device may not write it tells nobody of, so nobody can answer it.
+        let tells = target.may_send(&nodes[sender], place);
+        let is_promised = matches(target, place, sent)
+            || held.is_some_and(|held| tells && matches(target, place, held));
         if !is_promised {
             continue;
         }

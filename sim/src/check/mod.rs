@@ -5,11 +5,13 @@ mod acknowledged;
 mod convergence;
 pub(crate) mod copies;
 pub(crate) mod memory;
+pub(crate) mod permitted;
 mod relay;
+pub(crate) mod revoked;
 mod transactions;
 mod unasked;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo::Timekeeper;
 
@@ -46,6 +48,11 @@ pub(crate) struct Checks {
     pub(crate) copies: Copies,
     /// Whether two may have written under one actor.
     is_ambiguous: bool,
+    /// All that honest nodes wrote, in a world with rules.
+    written: Union,
+    /// Documents that came from who forges: of them nothing is promised but where
+    /// they may be.
+    forged: BTreeSet<Place>,
     /// When a frame with documents was last sent.
     pub(crate) last_document_us: u64,
 }
@@ -59,6 +66,8 @@ impl Checks {
             memory: Memory::default(),
             copies: Copies::default(),
             is_ambiguous: false,
+            written: Union::default(),
+            forged: BTreeSet::new(),
             last_document_us: 0,
         }
     }
@@ -72,7 +81,13 @@ impl Checks {
         nodes: &[Node],
     ) -> Result<(), Violation> {
         let now_us = nodes[node].clock.monotonic().as_micros() as u64;
-        if let Cause::Peer(from) = cause {
+        let changes = &self.check_rules(node, cause, changes, nodes)?[..];
+        if nodes[node].is_liar() {
+            return Ok(());
+        }
+        if let Cause::Peer(from) = cause
+            && !nodes[from].is_liar()
+        {
             if !self.is_ambiguous {
                 relay::check((node, from), changes, &self.ever)?;
             }
@@ -101,6 +116,45 @@ impl Checks {
             }
         }
         Ok(())
+    }
+
+    /// Checks what the certificates allow; gives the changes that nobody forged.
+    fn check_rules(
+        &mut self,
+        node: usize,
+        cause: Cause,
+        changes: &[Change],
+        nodes: &[Node],
+    ) -> Result<Vec<Change>, Violation> {
+        if nodes[node].papers.is_none() {
+            return Ok(changes.to_vec());
+        }
+        match cause {
+            Cause::Own if nodes[node].is_liar() => {}
+            Cause::Own => {
+                for change in changes.iter() {
+                    if let Some(after) = &change.after {
+                        self.written.add(&change.place, &after.document)?;
+                    }
+                }
+            }
+            Cause::Peer(from) => {
+                revoked::check_pass((node, from), nodes, "took documents from")?;
+                // What a forger takes in is its own affair.
+                permitted::check_commit((node, from), changes, nodes)?;
+                if nodes[from].has_forged() {
+                    let places = changes.iter().map(|change| change.place.clone());
+                    self.forged.extend(places);
+                }
+            }
+        }
+        if !nodes[node].is_liar() {
+            permitted::check_unaltered(node, changes, &self.written, nodes)?;
+        }
+        let honest = changes
+            .iter()
+            .filter(|change| !self.forged.contains(&change.place));
+        Ok(honest.cloned().collect())
     }
 
     /// A document was forgotten on purpose: what nobody holds now may be lost.
@@ -152,9 +206,15 @@ impl World {
         }
         self.checks.memory.check()?;
         if !self.checks.is_ambiguous {
-            acknowledged::check(&self.checks.acknowledged, &self.nodes)?;
+            let forged = &self.checks.forged;
+            acknowledged::check(&self.checks.acknowledged, &self.nodes, |place| {
+                forged.contains(place)
+            })?;
         }
-        convergence::check(&self.nodes, &self.links)?;
+        convergence::check(&self.nodes, &self.links, &|place| {
+            self.checks.forged.contains(place)
+        })?;
+        revoked::check_end(&self.nodes, &self.links)?;
         self.checks.copies.check(&self.nodes, &self.links)?;
         memory::check_end(&self.links)
     }
