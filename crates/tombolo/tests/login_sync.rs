@@ -204,6 +204,8 @@ fn t25_who_may_read_nothing_gets_nothing_and_a_wider_rule_takes_effect_in_a_live
     let cars = only(r#"{"cars":["true"]}"#);
     world.service.admit("poor", 24, (&cars, EVERYTHING));
     log_in(&poor.database, &world.service, "poor").unwrap();
+    // A car says that the hub goes by it; a session that runs takes a round to.
+    poor.wait_for("SELECT COUNT(*) AS n FROM cars", &[r#"{"n":1}"#]);
     hub.insert("fence", "{'_id': 2}");
     hub.insert("cars", "{'_id': 2}");
     poor.wait_for("SELECT COUNT(*) AS n FROM cars", &[r#"{"n":2}"#]);
