@@ -1,6 +1,7 @@
 //! Staying linked to a known server: dial, wait while a link lives, wait a
 //! little longer after each failure, and say each time why.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,13 @@ use tokio::time::{Instant, timeout};
 use tombolo_identity::PeerPublicKey;
 
 use crate::backoff::Backoff;
-use crate::handshake::await_answer;
+use crate::handshake::{HANDSHAKE_TIME, await_answer};
+use crate::link::Transport;
 use crate::mesh::{Hub, stopped};
 use crate::refusal::HandshakeError;
 use crate::status::DialState;
+use crate::websocket::WebServer;
+use crate::wire::{Carrier, Wire};
 
 /// How long resolving a name, and connecting to one address, may take.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -21,6 +25,52 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 const ADDRESSES_MAX: usize = 8;
 /// A link that lived so long was a success: the next failure is a first one.
 const LINK_SETTLED: Duration = Duration::from_secs(30);
+
+/// A server, by what it is reached over.
+pub(crate) enum Server {
+    /// `host:port`.
+    Tcp(String),
+    Web(WebServer),
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(server) => server.fmt(f),
+            Self::Web(server) => server.fmt(f),
+        }
+    }
+}
+
+impl Server {
+    const fn transport(&self) -> Transport {
+        match self {
+            Self::Tcp(_) => Transport::AccessPoint,
+            Self::Web(_) => Transport::WebSocket,
+        }
+    }
+
+    /// A stream of bytes to it, up to the TLS between peers.
+    async fn open(&self) -> Result<(Wire, SocketAddr), HandshakeError> {
+        let (tcp, address) = match self {
+            Self::Tcp(server) => connect(server).await?,
+            Self::Web(server) => connect(&server.host_and_port()).await?,
+        };
+        tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
+        let wire = match self {
+            Self::Tcp(_) => Box::new(tcp),
+            Self::Web(server) => {
+                timeout(HANDSHAKE_TIME, server.open(tcp))
+                    .await
+                    .map_err(|_| HandshakeError::Timeout {
+                        step: "opening the WebSocket",
+                        limit: HANDSHAKE_TIME,
+                    })??
+            }
+        };
+        Ok((wire, address))
+    }
+}
 
 /// Why a try failed, and whom it reached.
 struct Failure {
@@ -36,7 +86,7 @@ impl From<HandshakeError> for Failure {
 
 /// Keeps a link to one server until the mesh stops or the server turns out to
 /// be this node.
-pub(crate) async fn run(hub: Arc<Hub>, index: usize, server: String, interval: Duration) {
+pub(crate) async fn run(hub: Arc<Hub>, index: usize, server: Server, interval: Duration) {
     let mut stop = hub.stop.clone();
     let end = tokio::select! {
         biased;
@@ -47,7 +97,7 @@ pub(crate) async fn run(hub: Arc<Hub>, index: usize, server: String, interval: D
 }
 
 /// Returns when there is no point in going on.
-async fn keep_linked(hub: &Arc<Hub>, index: usize, server: &str, interval: Duration) {
+async fn keep_linked(hub: &Arc<Hub>, index: usize, server: &Server, interval: Duration) {
     let mut backoff = Backoff::new(interval);
     let mut renewals = hub.handshaker.credential.renewals();
     loop {
@@ -63,7 +113,7 @@ async fn keep_linked(hub: &Arc<Hub>, index: usize, server: &str, interval: Durat
             let begin = Instant::now();
             hub.board.linked(index, peer.clone());
             hub.registry.gone(&peer).await;
-            tracing::info!(target: "tombolo::mesh", server, peer_key = %peer, "the link to a server ended");
+            tracing::info!(target: "tombolo::mesh", %server, peer_key = %peer, "the link to a server ended");
             if begin.elapsed() >= LINK_SETTLED {
                 backoff.reset();
             }
@@ -87,7 +137,7 @@ enum Next {
 }
 
 /// Notes and logs a failure, and decides what follows from it.
-fn explain(hub: &Hub, index: usize, server: &str, failure: Failure) -> Next {
+fn explain(hub: &Hub, index: usize, server: &Server, failure: Failure) -> Next {
     let Failure { error, peer } = failure;
     let other_link = peer.filter(|peer| hub.registry.has(peer));
     if matches!(error, HandshakeError::Duplicate) && other_link.is_some() {
@@ -95,20 +145,19 @@ fn explain(hub: &Hub, index: usize, server: &str, failure: Failure) -> Next {
     }
     hub.board.dial_failed(index, &error);
     if matches!(error, HandshakeError::Myself) {
-        tracing::warn!(target: "tombolo::mesh", server, reason = %error, "a known server is this node: it is not dialled again");
+        tracing::warn!(target: "tombolo::mesh", %server, reason = %error, "a known server is this node: it is not dialled again");
         return Next::GiveUp;
     }
     if error.is_trouble() {
-        tracing::warn!(target: "tombolo::mesh", server, kind = error.kind(), reason = %error, "no link to a known server");
+        tracing::warn!(target: "tombolo::mesh", %server, kind = error.kind(), reason = %error, "no link to a known server");
     }
     Next::Wait(None)
 }
 
-async fn dial(hub: &Arc<Hub>, server: &str) -> Result<PeerPublicKey, Failure> {
+async fn dial(hub: &Arc<Hub>, server: &Server) -> Result<PeerPublicKey, Failure> {
     hub.handshaker.check_own()?;
-    let (tcp, address) = connect(server).await?;
-    tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
-    let mut proven = hub.handshaker.dial(tcp).await?;
+    let (wire, address) = server.open().await?;
+    let mut proven = hub.handshaker.dial(wire).await?;
     let peer = proven.basis.peer.peer_key().clone();
     let failed = |error| Failure {
         error,
@@ -117,8 +166,12 @@ async fn dial(hub: &Arc<Hub>, server: &str) -> Result<PeerPublicKey, Failure> {
     await_answer(&mut proven.stream).await.map_err(failed)?;
     let address = format!("{server} ({address})");
     let guard = hub.admit(&proven.basis, true, &address).map_err(failed)?;
-    tracing::info!(target: "tombolo::mesh", server, peer_key = %peer, "linked to a known server");
-    hub.deliver(proven, guard, address, true).map_err(failed)?;
+    tracing::info!(target: "tombolo::mesh", %server, peer_key = %peer, "linked to a known server");
+    let carrier = Carrier {
+        transport: server.transport(),
+        address,
+    };
+    hub.deliver(proven, guard, carrier, true).map_err(failed)?;
     Ok(peer)
 }
 

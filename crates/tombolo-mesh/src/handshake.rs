@@ -3,13 +3,13 @@
 //! TLS 1.3 it would otherwise learn of its refusal only when it next listens.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -17,12 +17,16 @@ use crate::credential::{Credential, Surroundings};
 use crate::refusal::HandshakeError;
 use crate::standing::Basis;
 use crate::tls::{ALPN, Witness, client_config, provider, server_config};
+use crate::wire::{ByteStream, PeerStream, Wire};
 
 /// A handshake that takes longer is given up.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// How long the answer that refuses a peer may take to leave.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);
+
+/// Stands where TLS wants a name; an address is never sent.
+const NO_NAME: [u8; 4] = [0; 4];
 
 /// The byte that the accepting side says after TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +55,7 @@ pub(crate) struct Handshaker {
 
 /// A connection to a peer that proved its key.
 pub(crate) struct Proven {
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: PeerStream,
     pub(crate) basis: Arc<Basis>,
     /// How long the peer's certificate stays valid.
     pub(crate) remains: Duration,
@@ -67,20 +71,28 @@ impl Handshaker {
     }
 
     /// TLS as the side that accepts.
-    pub(crate) async fn accept(&self, tcp: TcpStream) -> Result<Proven, HandshakeError> {
+    pub(crate) async fn accept(
+        &self,
+        stream: impl ByteStream + 'static,
+    ) -> Result<Proven, HandshakeError> {
         let (now_ms, witness) = self.witness()?;
         let config = server_config(&witness).map_err(HandshakeError::Tls)?;
-        let accepted = within(TlsAcceptor::from(Arc::new(config)).accept(tcp)).await?;
+        let wire: Wire = Box::new(stream);
+        let accepted = within(TlsAcceptor::from(Arc::new(config)).accept(wire)).await?;
         self.prove(accepted.map(TlsStream::from), &witness, now_ms)
     }
 
     /// TLS as the side that dials.
-    pub(crate) async fn dial(&self, tcp: TcpStream) -> Result<Proven, HandshakeError> {
+    pub(crate) async fn dial(
+        &self,
+        stream: impl ByteStream + 'static,
+    ) -> Result<Proven, HandshakeError> {
         let (now_ms, witness) = self.witness()?;
         let config = client_config(&witness).map_err(HandshakeError::Tls)?;
         // The name is sent to nobody; the leaf is checked for its database instead.
-        let name = ServerName::from(tcp.peer_addr().map_err(HandshakeError::Io)?.ip());
-        let dialled = within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await?;
+        let name = ServerName::from(IpAddr::from(NO_NAME));
+        let wire: Wire = Box::new(stream);
+        let dialled = within(TlsConnector::from(Arc::new(config)).connect(name, wire)).await?;
         self.prove(dialled.map(TlsStream::from), &witness, now_ms)
     }
 
@@ -101,7 +113,7 @@ impl Handshaker {
 
     fn prove(
         &self,
-        stream: std::io::Result<TlsStream<TcpStream>>,
+        stream: std::io::Result<PeerStream>,
         witness: &Witness,
         now_ms: u64,
     ) -> Result<Proven, HandshakeError> {
@@ -136,10 +148,7 @@ impl Handshaker {
 }
 
 /// Tells the side that dialled whether it was let in.
-pub(crate) async fn answer(
-    stream: &mut TlsStream<TcpStream>,
-    answer: Answer,
-) -> Result<(), HandshakeError> {
+pub(crate) async fn answer(stream: &mut PeerStream, answer: Answer) -> Result<(), HandshakeError> {
     let said = async {
         stream.write_all(&[answer.byte()]).await?;
         stream.flush().await?;
@@ -158,7 +167,7 @@ pub(crate) async fn answer(
 }
 
 /// Waits to be let in.
-pub(crate) async fn await_answer(stream: &mut TlsStream<TcpStream>) -> Result<(), HandshakeError> {
+pub(crate) async fn await_answer(stream: &mut PeerStream) -> Result<(), HandshakeError> {
     match within(stream.read_u8())
         .await?
         .map_err(HandshakeError::from_io)?

@@ -24,6 +24,8 @@ mod status;
 mod tcp;
 mod tls;
 mod warden;
+mod websocket;
+mod wire;
 
 #[cfg(test)]
 mod testing;
@@ -39,3 +41,8 @@ pub use refusal::HandshakeError;
 pub use registry::LinkGuard;
 pub use status::{DialState, InboundFailure, LinkStatus, MeshStatus, ServerStatus};
 pub use tcp::{RECEIVE_IDLE_MAX, SEND_STALL_MAX, TcpLink};
+pub use websocket::{
+    NoUpgrade, WEB_SERVER_BYTES_MAX, WEBSOCKET_IDLE_MESSAGES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX,
+    WEBSOCKET_PATH, WebServer, WebServerError, websocket_accept,
+};
+pub use wire::ByteStream;

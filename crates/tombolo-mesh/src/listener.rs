@@ -12,8 +12,10 @@ use tokio::time::timeout;
 
 use crate::gate::Ticket;
 use crate::handshake::{Answer, answer};
+use crate::link::Transport;
 use crate::mesh::{Hub, stopped};
 use crate::refusal::HandshakeError;
+use crate::wire::{ByteStream, Carrier};
 
 /// The pause after the system refused to accept, usually for want of file
 /// handles, which come back when links end.
@@ -33,7 +35,7 @@ pub(crate) async fn run(hub: Arc<Hub>, listener: TcpListener, address: SocketAdd
         match accepted {
             Ok((tcp, from)) => match hub.gate.enter(from.ip()) {
                 Some(ticket) => {
-                    handshakes.spawn(let_in(Arc::clone(&hub), tcp, from, ticket));
+                    handshakes.spawn(let_in_tcp(Arc::clone(&hub), tcp, from, ticket));
                 }
                 None => hub.board.turned_away(),
             },
@@ -56,9 +58,22 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn let_in(hub: Arc<Hub>, tcp: TcpStream, from: SocketAddr, ticket: Ticket) {
+async fn let_in_tcp(hub: Arc<Hub>, tcp: TcpStream, from: SocketAddr, ticket: Ticket) {
+    // On a connection that is gone already the handshake fails.
+    let _ = tcp.set_nodelay(true);
+    let_in(&hub, tcp, Transport::AccessPoint, from, ticket).await;
+}
+
+/// Lets in whoever is at the other end of a stream, if it proves itself.
+pub(crate) async fn let_in(
+    hub: &Hub,
+    stream: impl ByteStream + 'static,
+    transport: Transport,
+    from: SocketAddr,
+    ticket: Ticket,
+) {
     hub.board.accepted();
-    let outcome = shake(&hub, tcp, from).await;
+    let outcome = shake(hub, stream, transport, from).await;
     drop(ticket);
     let Err(error) = outcome else { return };
     if hub.board.accept_failed(from, &error, hub.unix_ms()) {
@@ -72,9 +87,13 @@ async fn let_in(hub: Arc<Hub>, tcp: TcpStream, from: SocketAddr, ticket: Ticket)
     }
 }
 
-async fn shake(hub: &Arc<Hub>, tcp: TcpStream, from: SocketAddr) -> Result<(), HandshakeError> {
-    tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
-    let mut proven = hub.handshaker.accept(tcp).await?;
+async fn shake(
+    hub: &Hub,
+    stream: impl ByteStream + 'static,
+    transport: Transport,
+    from: SocketAddr,
+) -> Result<(), HandshakeError> {
+    let mut proven = hub.handshaker.accept(stream).await?;
     let admitted = hub.admit(&proven.basis, false, &from.to_string());
     let guard = match admitted {
         Ok(guard) => guard,
@@ -89,6 +108,7 @@ async fn shake(hub: &Arc<Hub>, tcp: TcpStream, from: SocketAddr) -> Result<(), H
         }
     };
     answer(&mut proven.stream, Answer::Welcome).await?;
-    tracing::info!(target: "tombolo::mesh", address = %from, peer_key = %guard.peer_key(), "linked to a peer that connected");
-    hub.deliver(proven, guard, from.to_string(), false)
+    tracing::info!(target: "tombolo::mesh", address = %from, transport = transport.as_str(), peer_key = %guard.peer_key(), "linked to a peer that connected");
+    let address = from.to_string();
+    hub.deliver(proven, guard, Carrier { transport, address }, false)
 }

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use tombolo_identity::PeerPublicKey;
 
 use crate::credential::{Credential, Surroundings};
-use crate::dialer;
+use crate::dialer::{self, Server};
 use crate::gate::Gate;
 use crate::handshake::{Handshaker, Proven};
-use crate::link::Link;
+use crate::link::{Link, Transport};
 use crate::listener;
 use crate::refusal::HandshakeError;
 use crate::registry::{LinkGuard, Registry};
@@ -23,6 +23,8 @@ use crate::standing::Basis;
 use crate::status::{Board, MeshStatus};
 use crate::tcp::TcpLink;
 use crate::warden;
+use crate::websocket::{WebServer, WebSocketBytes};
+use crate::wire::{ByteStream, Carrier};
 
 /// How long [`Mesh::stop`] waits for links to be let go of.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -37,6 +39,8 @@ pub struct MeshConfig {
     pub listen: Vec<SocketAddr>,
     /// Servers to stay linked to, as `host:port`. Names are resolved at each try.
     pub known_tcp_servers: Vec<String>,
+    /// Servers to stay linked to over WebSocket.
+    pub known_ws_servers: Vec<WebServer>,
     /// The longest wait after a first failure; it doubles with each one.
     pub retry_interval: Duration,
     /// Links at a time, in both directions.
@@ -51,6 +55,7 @@ impl Default for MeshConfig {
         Self {
             listen: Vec::new(),
             known_tcp_servers: Vec::new(),
+            known_ws_servers: Vec::new(),
             retry_interval: Duration::from_secs(5),
             max_links: 256,
             max_handshakes: 64,
@@ -127,12 +132,12 @@ impl Hub {
         &self,
         proven: Proven,
         guard: LinkGuard,
-        address: String,
+        carrier: Carrier,
         dialled: bool,
     ) -> Result<(), HandshakeError> {
         let signal = guard.signal();
         let peer = proven.basis.peer.clone();
-        let link = TcpLink::new(proven.stream, peer, address, proven.remains, signal);
+        let link = TcpLink::new(proven.stream, peer, carrier, proven.remains, signal);
         let link = EstablishedLink {
             link: Box::new(link),
             dialled,
@@ -184,11 +189,15 @@ impl Mesh {
         let (links, incoming) = mpsc::channel(config.max_links.clamp(1, LINKS_WAITING_MAX));
         let changed = watch::Sender::new(0);
         let own = credential.peer_key().clone();
+        let tcp = config.known_tcp_servers.into_iter().map(Server::Tcp);
+        let web = config.known_ws_servers.into_iter().map(Server::Web);
+        let servers: Vec<_> = tcp.chain(web).collect();
+        let names: Vec<_> = servers.iter().map(ToString::to_string).collect();
         let hub = Arc::new(Hub {
             registry: Registry::new(own, config.max_links, changed.clone()),
             handshaker: Handshaker::new(credential, surroundings),
             gate: Gate::new(config.max_handshakes),
-            board: Board::new(&config.known_tcp_servers, changed.clone()),
+            board: Board::new(&names, changed.clone()),
             stop: stopping,
             links,
         });
@@ -197,7 +206,7 @@ impl Mesh {
             tasks.spawn(listener::run(Arc::clone(&hub), listener, address));
         }
         tasks.spawn(warden::run(Arc::clone(&hub)));
-        for (index, server) in config.known_tcp_servers.into_iter().enumerate() {
+        for (index, server) in servers.into_iter().enumerate() {
             let interval = config.retry_interval;
             tasks.spawn(dialer::run(Arc::clone(&hub), index, server, interval));
         }
@@ -209,6 +218,26 @@ impl Mesh {
             changed,
             stop,
         })
+    }
+
+    /// Lets in whoever is at the other end of a stream that was switched to
+    /// WebSocket, if it proves itself like every peer. Resolves when it is let in
+    /// or refused, which the status tells; the caller has nothing to do about it.
+    pub async fn accept_websocket<S>(&self, stream: S, from: SocketAddr)
+    where
+        S: ByteStream + 'static,
+    {
+        let mut stop = self.hub.stop.clone();
+        let Some(ticket) = self.hub.gate.enter(from.ip()) else {
+            return self.hub.board.turned_away();
+        };
+        let stream = WebSocketBytes::accepted(stream).await;
+        let let_in = listener::let_in(&self.hub, stream, Transport::WebSocket, from, ticket);
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => {}
+            () = let_in => {}
+        }
     }
 
     /// The next link that is up; `None` after [`Mesh::stop`]. One task takes links.

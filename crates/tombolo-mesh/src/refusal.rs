@@ -26,6 +26,19 @@ pub enum HandshakeError {
         /// How long is allowed.
         limit: Duration,
     },
+    /// The certificate of the outer HTTPS is not vouched for, or it broke.
+    #[error(
+        "HTTPS of the WebSocket failed: {0}; compare the host with the certificate of the server, and ca_file with who signed it"
+    )]
+    OuterTls(io::Error),
+    /// The server does not switch to WebSocket.
+    #[error(
+        "the server answers HTTP {status} and no WebSocket: compare the path, and look whether sync runs there"
+    )]
+    NoWebSocket {
+        /// Its status.
+        status: u16,
+    },
     /// The peer speaks no TLS 1.3.
     #[error("the peer does not speak TLS 1.3, and nothing older is spoken here")]
     OldTls,
@@ -121,6 +134,8 @@ impl HandshakeError {
             Self::Resolve(_) => "resolve",
             Self::Connect(_) => "connect",
             Self::Timeout { .. } => "timeout",
+            Self::OuterTls(_) => "outer_tls",
+            Self::NoWebSocket { .. } => "no_websocket",
             Self::OldTls => "old_tls",
             Self::NotTls => "not_tls",
             Self::OtherProtocol => "other_protocol",

@@ -1,5 +1,5 @@
-//! A link over TCP and TLS: frames on two halves of one stream, each with its
-//! deadlines. Memory follows bytes that arrived, never a length that was told.
+//! A link over TLS, on TCP or inside a WebSocket: frames on two halves of one stream,
+//! each with its deadlines. Memory follows bytes that arrived, never a length that was told.
 
 use std::future::Future;
 use std::io;
@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsStream;
 use tombolo_identity::VerifiedPeer;
 
 use crate::frame;
 use crate::link::{BoxFuture, CloseReason, FrameReceiver, FrameSender, Link, LinkError, Transport};
+use crate::wire::{Carrier, PeerStream};
 
 /// A link on which nothing arrives for so long is given up: whoever uses a link
 /// lets something be heard at least every third of that.
@@ -41,11 +40,11 @@ pub(crate) async fn closed(signal: &mut CloseSignal) -> CloseReason {
         .unwrap_or(CloseReason::Stopped)
 }
 
-/// A link over TCP to a peer that proved its key.
+/// A link over TLS to a peer that proved its key.
 pub struct TcpLink {
-    stream: TlsStream<TcpStream>,
+    stream: PeerStream,
     peer: VerifiedPeer,
-    address: String,
+    carrier: Carrier,
     expires: Instant,
     signal: CloseSignal,
 }
@@ -53,16 +52,16 @@ pub struct TcpLink {
 impl TcpLink {
     /// `remains` is how long the peer's certificate stays valid.
     pub(crate) fn new(
-        stream: TlsStream<TcpStream>,
+        stream: PeerStream,
         peer: VerifiedPeer,
-        address: String,
+        carrier: Carrier,
         remains: Duration,
         signal: CloseSignal,
     ) -> Self {
         Self {
             stream,
             peer,
-            address,
+            carrier,
             expires: Instant::now() + remains.min(LINK_TIME_MAX),
             signal,
         }
@@ -75,11 +74,11 @@ impl Link for TcpLink {
     }
 
     fn transport(&self) -> Transport {
-        Transport::AccessPoint
+        self.carrier.transport
     }
 
     fn remote_address(&self) -> &str {
-        &self.address
+        &self.carrier.address
     }
 
     fn split(self: Box<Self>) -> (Box<dyn FrameSender>, Box<dyn FrameReceiver>) {

@@ -7,11 +7,14 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, ClientConfig, HandshakeKind, NamedGroup, ServerConfig};
 use tokio_rustls::client;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tombolo_identity::{LEAF_VALID_MS, SharedKey};
 
 use super::strangers::{strange_client, strange_server};
 use super::*;
 use crate::testing::{DATABASE, NOW_MS, certified, connection, copy, handshaker, peer_key, public};
+use crate::websocket::WebSocketBytes;
 
 /// A mesh with one node, and the key of a peer that wants to link to it.
 struct Fixture {
@@ -67,10 +70,10 @@ impl Fixture {
 }
 
 /// Dials as a strange client and reads the node's answer.
-async fn strange_dial(
-    tcp: TcpStream,
+async fn strange_dial<S: ByteStream>(
+    tcp: S,
     config: Arc<ClientConfig>,
-) -> io::Result<(u8, client::TlsStream<TcpStream>)> {
+) -> io::Result<(u8, client::TlsStream<S>)> {
     let name = ServerName::try_from("any.example").unwrap();
     let mut stream = TlsConnector::from(config).connect(name, tcp).await?;
     let byte = stream.read_u8().await?;
@@ -215,6 +218,22 @@ async fn a_client_without_a_certificate_is_refused() {
     let fixture = Fixture::new();
     let (refused, told) = fixture.accept(strange_client(&TLS13, None)).await;
     assert_matches!(refused, Some(HandshakeError::NoCertificate));
+    assert_eq!(alert(&told), Some(AlertDescription::CertificateRequired));
+}
+
+#[tokio::test]
+async fn t05_a_client_without_a_certificate_is_refused_inside_a_websocket_too() {
+    let fixture = Fixture::new();
+    let (dialled, accepted) = connection().await;
+    let accepted = WebSocketBytes::accepted(accepted).await;
+    let dialled = WebSocketStream::from_raw_socket(dialled, Role::Client, None).await;
+    let config = Arc::new(strange_client(&TLS13, None));
+    let (refused, told) = tokio::join!(
+        fixture.node.accept(accepted),
+        strange_dial(WebSocketBytes::new(dialled), config)
+    );
+    assert_matches!(refused.err(), Some(HandshakeError::NoCertificate));
+    let told = told.map(|(byte, _)| byte);
     assert_eq!(alert(&told), Some(AlertDescription::CertificateRequired));
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod node;
+mod websocket;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,0 +1,23 @@
+//! What TLS between two peers runs over: any stream of bytes, whatever carries it.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsStream;
+
+use crate::link::Transport;
+
+/// A stream of bytes in both directions.
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
+
+/// One stream, whatever carries it.
+pub(crate) type Wire = Box<dyn ByteStream>;
+
+/// What carries a link, and where from.
+pub(crate) struct Carrier {
+    pub(crate) transport: Transport,
+    pub(crate) address: String,
+}
+
+/// TLS between two peers.
+pub(crate) type PeerStream = TlsStream<Wire>;
