@@ -130,7 +130,7 @@ impl<A: Answer> Site<A> {
             Protocol::Http1 => {
                 let mut builder = http1::Builder::new();
                 builder.header_read_timeout(None).max_header_size(head_wall);
-                let connection = builder.serve_connection(socket, service);
+                let connection = builder.serve_connection(socket, service).with_upgrades();
                 watch
                     .drive(connection, |connection| connection.graceful_shutdown())
                     .await;

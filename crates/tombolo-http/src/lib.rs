@@ -20,6 +20,6 @@ pub use answer::{Answer, Refusal, Response, json_response};
 pub use body::{BodyError, RequestBody};
 pub use limits::Limits;
 pub use listen::{ListenError, Listener};
-pub use request::{Request, RequestId};
+pub use request::{Request, RequestId, Upgrade};
 pub use server::{Drained, Server, Transport};
 pub use tls::{Certificate, TlsError, TlsIdentity};

@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use http::{HeaderValue, Method, request};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::body::RequestBody;
 
@@ -26,9 +29,32 @@ impl Request {
         &self.head.method
     }
 
+    /// The connection under the request, for another protocol once the answer 101
+    /// was sent; `None` if the client did not ask for one, or speaks HTTP/2.
+    /// Whoever takes it has no watchdog, and is no connection of this server.
+    pub fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.head.extensions.remove().map(Upgrade)
+    }
+
     /// The path without its query.
     pub fn path(&self) -> &str {
         self.head.uri.path()
+    }
+}
+
+/// A connection that is about to speak another protocol.
+#[derive(Debug)]
+pub struct Upgrade(OnUpgrade);
+
+impl Upgrade {
+    /// The stream of bytes behind the answer 101.
+    ///
+    /// # Errors
+    /// The connection ended before the answer was sent, or the answer was another.
+    pub async fn stream(
+        self,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, hyper::Error> {
+        self.0.await.map(TokioIo::new)
     }
 }
 
