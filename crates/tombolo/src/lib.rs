@@ -52,14 +52,17 @@ pub use statements::Prepared;
 pub use surroundings::{ObserverDriver, Surroundings};
 pub use sync::{
     MAX_LINKS_DEFAULT, Membership, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX,
-    Subscription, SyncError, SyncOptions, SyncStatus,
+    Subscription, SyncError, SyncOptions, SyncStatus, WebSocketDoor, WebSocketServer,
 };
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
 pub use tombolo_identity::{
     PeerPublicKey, Permissions, Quoted, SharedKey, SharedKeyError, VerifyError,
 };
 pub use tombolo_mesh::presence::PresenceGraph;
-pub use tombolo_mesh::{DialState, MeshError, MeshStatus, ServerStatus};
+pub use tombolo_mesh::{
+    DialState, MeshError, MeshStatus, NoUpgrade, ServerStatus, WEBSOCKET_PATH, WebServerError,
+    websocket_accept,
+};
 pub use tombolo_query::{OutcomeKind, Parameters, QueryError};
 pub use tombolo_store::{Snapshot, Store, Timekeeper, engine};
 pub use transaction::{ReadTransaction, Transaction};

@@ -1,5 +1,5 @@
-//! The only HTTPS client: it asks an identity service, with a deadline, a cap on
-//! the answer and no redirects. Its runtime is its own and it blocks, so it must
+//! The only HTTPS client, and whom a client of TLS believes. It asks an identity
+//! service, with a deadline, a cap on the answer and no redirects. Its runtime is its own and it blocks, so it must
 //! not be used from asynchronous code.
 
 use std::error::Error;
@@ -161,7 +161,8 @@ fn reason(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, ServiceError> {
+/// TLS as a client that believes in the roots of a file, or in those of the system.
+pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, ServiceError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let no_tls = |error: rustls::Error| ServiceError::NoTls {
         reason: error.to_string(),

@@ -44,6 +44,7 @@ pub use server::{AUTH_URL_BYTES_MAX, AuthServer, AuthUrlError};
 pub use service::{Answer, Ask, LoginService, ServiceError};
 pub use status::{AUTH_OBSERVERS_MAX, AuthObserver, AuthStatus};
 
+pub(crate) use https::tls as web_tls;
 pub(crate) use rights::{Outside, OwnRights};
 pub(crate) use shell::LoginShell;
 

@@ -12,7 +12,10 @@ mod spreading;
 mod subscriptions;
 
 pub use board::{PeerProgress, SyncStatus};
-pub use options::{MAX_LINKS_DEFAULT, Membership, RETRY_INTERVAL_DEFAULT, SyncError, SyncOptions};
+pub use options::{
+    MAX_LINKS_DEFAULT, Membership, RETRY_INTERVAL_DEFAULT, SyncError, SyncOptions, WebSocketServer,
+};
+pub use service::WebSocketDoor;
 pub use subscriptions::{SUBSCRIPTIONS_MAX, Subscription};
 
 pub(crate) use board::Board;

@@ -1,10 +1,11 @@
 //! How a database takes part in a mesh.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tombolo_identity::{Quoted, SharedKey, VerifyError};
-use tombolo_mesh::{CredentialError, MeshError};
+use tombolo_mesh::{CredentialError, MeshError, WebServerError};
 use tombolo_store::StoreError;
 
 /// How long to wait at most after a first failed attempt to reach a server.
@@ -30,10 +31,33 @@ pub struct SyncOptions {
     pub listen: Vec<SocketAddr>,
     /// Peers to stay linked to, as `host:port`.
     pub known_tcp_servers: Vec<String>,
+    /// Peers to stay linked to over WebSocket.
+    pub known_ws_servers: Vec<WebSocketServer>,
     /// How long to wait at most after a first failed attempt; the wait doubles.
     pub retry_interval: Duration,
     /// How many links there may be at a time, in both directions.
     pub max_links: usize,
+}
+
+/// A peer that is reached over WebSocket, behind the HTTPS port of a server. The
+/// certificate of its HTTPS proves nothing to peers: they prove themselves inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketServer {
+    /// `wss://host[:port][/path]`; `ws://` is taken for this machine alone.
+    pub url: String,
+    /// PEM certificates of private roots, which alone count then; `None`: those
+    /// of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl WebSocketServer {
+    /// Whether a server can be at `url`, by its form alone.
+    ///
+    /// # Errors
+    /// [`WebServerError`].
+    pub fn check_url(url: &str) -> Result<(), WebServerError> {
+        tombolo_mesh::WebServer::check_url(url)
+    }
 }
 
 /// Where a mesh is met, without what it takes to be let in.
@@ -41,6 +65,7 @@ pub struct SyncOptions {
 pub(crate) struct Meeting {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) known_tcp_servers: Vec<String>,
+    pub(crate) known_ws_servers: Vec<WebSocketServer>,
     pub(crate) retry_interval: Duration,
     pub(crate) max_links: usize,
 }
@@ -63,6 +88,7 @@ impl SyncOptions {
             membership,
             listen: Vec::new(),
             known_tcp_servers: Vec::new(),
+            known_ws_servers: Vec::new(),
             retry_interval: RETRY_INTERVAL_DEFAULT,
             max_links: MAX_LINKS_DEFAULT,
         }
@@ -73,12 +99,14 @@ impl SyncOptions {
             membership,
             listen,
             known_tcp_servers,
+            known_ws_servers,
             retry_interval,
             max_links,
         } = self;
         let meeting = Meeting {
             listen,
             known_tcp_servers,
+            known_ws_servers,
             retry_interval,
             max_links,
         };
@@ -117,6 +145,14 @@ pub enum SyncError {
     /// The operator's: an address is taken, or a server is not `host:port`.
     #[error(transparent)]
     Mesh(#[from] MeshError),
+    /// The operator's: a server of WebSocket cannot be dialled.
+    #[error("the known server {url:?} cannot be dialled: {reason}")]
+    WebServer {
+        /// As configured.
+        url: String,
+        /// What is wrong with it or with its file of roots.
+        reason: String,
+    },
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),

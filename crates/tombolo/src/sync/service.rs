@@ -9,15 +9,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tombolo_identity::{PeerPublicKey, Permissions, Quoted};
 use tombolo_mesh::presence::{Neighbour, PresenceGraph};
-use tombolo_mesh::{Credential, Mesh, MeshConfig, MeshError, MeshStatus};
+use tombolo_mesh::{ByteStream, Credential, Mesh, MeshConfig, MeshError, MeshStatus, WebServer};
 use tombolo_sync::Local;
 
 use super::board::SyncStatus;
 use super::driver::{Common, drive};
-use super::options::{Meeting, Membership, SyncError, SyncOptions};
+use super::options::{Meeting, Membership, SyncError, SyncOptions, WebSocketServer};
 use super::spreading;
 use crate::commit_feed::CommitListener;
 use crate::database::{Database, Executor};
+use crate::login::web_tls;
 use crate::replication::Host;
 
 /// Threads that carry frames and read for sessions.
@@ -189,9 +190,11 @@ impl Database {
         };
         let is_by_login = credential.expires_ms().is_some();
         let resumption = is_by_login.then(|| meeting.clone());
+        let known_ws_servers = meeting.known_ws_servers.iter().map(web_server);
         let config = MeshConfig {
             listen: meeting.listen,
             known_tcp_servers: meeting.known_tcp_servers,
+            known_ws_servers: known_ws_servers.collect::<Result<_, _>>()?,
             retry_interval: meeting.retry_interval,
             max_links: meeting.max_links,
             ..MeshConfig::default()
@@ -263,6 +266,12 @@ impl Database {
         mesh.map_or_else(Vec::new, |mesh| mesh.local_addresses().to_vec())
     }
 
+    /// Where peers are let in over WebSocket; `None` while sync does not run.
+    #[must_use]
+    pub fn websocket_door(&self) -> Option<WebSocketDoor> {
+        self.sync.mesh().map(WebSocketDoor)
+    }
+
     /// Links, dialers and how far each peer is.
     #[must_use]
     pub fn sync_status(&self) -> SyncStatus {
@@ -316,6 +325,27 @@ impl Database {
             skew_limit_ms: u64::try_from(skew).unwrap_or(u64::MAX),
         })
     }
+}
+
+/// Lets peers in whose connections a server switched to WebSocket.
+pub struct WebSocketDoor(Arc<Mesh>);
+
+impl WebSocketDoor {
+    /// Lets in whoever is at the other end of the stream, if it proves itself like
+    /// every peer. Resolves when that is decided, or sync stops; the stream must
+    /// be polled by a runtime that lives as long as the link.
+    pub async fn let_in(self, stream: impl ByteStream + 'static, from: SocketAddr) {
+        self.0.accept_websocket(stream, from).await;
+    }
+}
+
+fn web_server(server: &WebSocketServer) -> Result<WebServer, SyncError> {
+    let refused = |reason: String| SyncError::WebServer {
+        url: server.url.clone(),
+        reason,
+    };
+    let tls = web_tls(server.ca_file.as_deref()).map_err(|error| refused(error.to_string()))?;
+    WebServer::new(&server.url, Arc::new(tls)).map_err(|error| refused(error.to_string()))
 }
 
 /// Starts the thread of the service; gives the mesh once it listens.
