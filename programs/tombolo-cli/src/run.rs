@@ -212,7 +212,9 @@ fn join(
 
 /// Joins the mesh now, and tells the operator where it is met.
 pub(crate) fn join_mesh(database: &Database, options: SyncOptions) -> Result<(), SyncError> {
-    let servers = options.known_tcp_servers.join(", ");
+    let web = options.known_ws_servers.iter().map(|server| &server.url);
+    let servers = options.known_tcp_servers.iter().chain(web);
+    let servers = servers.map(String::as_str).collect::<Vec<_>>().join(", ");
     database.start_sync(options)?;
     for address in database.sync_addresses() {
         say(&format!("mesh: listening for peers on {address}"));

@@ -244,7 +244,7 @@ fn a_node_without_a_key_keeps_its_transports_off_and_says_so() {
         "{said}"
     );
     assert!(
-        said.contains("tcp_listen and known_tcp_servers stay off"),
+        said.contains("tcp_listen and the known servers stay off"),
         "{said}"
     );
     assert!(!said.contains("listening for peers"), "{said}");

@@ -188,10 +188,15 @@ fn joining(
     let Transports {
         listen,
         servers,
+        ws_servers,
         retry_interval,
     } = transports;
     options.listen.extend(listen);
     options.known_tcp_servers = servers;
+    options.known_ws_servers = ws_servers;
+    for server in &mut options.known_ws_servers {
+        server.ca_file = server.ca_file.take().map(|file| base.join(file));
+    }
     options.retry_interval = retry_interval.unwrap_or(options.retry_interval);
     Ok((options, enrolment))
 }
@@ -205,6 +210,7 @@ fn login_settings(
         mut server,
         token,
         provider,
+        is_synced: _,
     } = login;
     server.ca_file = server.ca_file.map(|file| base.join(file));
     Ok(LoginSettings {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tombolo::{AuthServer, Object, OnLostAccess, SharedKey};
+use tombolo::{AuthServer, Object, OnLostAccess, SharedKey, WebSocketServer};
 
 use super::meaning_identity::{IdentityService, SecretSource};
 use crate::api_key::KeyHash;
@@ -66,6 +66,8 @@ pub(crate) struct Login {
     pub(crate) server: AuthServer,
     pub(crate) token: SecretSource,
     pub(crate) provider: String,
+    /// Whether the node also syncs with the server of the identity service.
+    pub(crate) is_synced: bool,
 }
 
 /// Where the shared key comes from.
@@ -79,13 +81,15 @@ pub(crate) enum KeySource {
     FromEnvironment(String),
 }
 
-/// Over what the node reaches its peers. With a shared key at least one of the two is there.
+/// Over what the node reaches its peers, besides the HTTP server, where they are let in too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Transports {
     /// Where it listens for peers.
     pub(crate) listen: Option<SocketAddr>,
     /// Whom it dials, as `host:port`.
     pub(crate) servers: Vec<String>,
+    /// Whom it dials over WebSocket.
+    pub(crate) ws_servers: Vec<WebSocketServer>,
     /// `None`: the default of the mesh.
     pub(crate) retry_interval: Option<Duration>,
 }

@@ -18,6 +18,7 @@ mod resolve_http;
 mod resolve_identity;
 mod resolve_mesh;
 mod resolve_subscriptions;
+mod resolve_ws;
 mod secret_file;
 mod url;
 

@@ -108,8 +108,15 @@ pub(super) struct RawPeerToPeer {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConnect {
     pub(super) known_tcp_servers: Placed<Setting<Vec<Spanned<String>>>>,
-    pub(super) known_ws_servers: Placed<Setting<Vec<Anything>>>,
+    pub(super) known_ws_servers: Placed<Setting<Vec<Spanned<WordOr<RawWebServer>>>>>,
     pub(super) retry_interval_msec: Placed<Setting<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWebServer {
+    pub(super) url: Spanned<String>,
+    pub(super) ca_file: Placed<String>,
 }
 
 #[derive(Debug, Deserialize)]

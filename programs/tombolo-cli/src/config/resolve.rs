@@ -6,7 +6,7 @@ use serde_saphyr::{Location, Spanned};
 use super::meaning::{Config, Console, Level, Logging};
 use super::problem::Problem;
 use super::raw::{Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, WordOr};
-use super::resolve_mesh::OwnService;
+use super::resolve_mesh::{Door, OwnService};
 use super::{resolve_database, resolve_http, resolve_identity};
 
 /// Whether `dev_mode` may listen on an address that other machines reach.
@@ -67,15 +67,6 @@ impl Findings {
         }
     }
 
-    /// The same for a list.
-    pub(super) fn expect_empty(&mut self, path: &str, value: Placed<Setting<Vec<Anything>>>) {
-        if let Some(list) = self.section(path, value)
-            && !list.value.is_empty()
-        {
-            self.not_built(path, list.referenced);
-        }
-    }
-
     /// A section that may be switched off; `true` says nothing and is refused.
     pub(super) fn section<T>(
         &mut self,
@@ -122,7 +113,14 @@ pub(super) fn resolve(raw: RawConfig, insecure: InsecureListen) -> Result<Config
         }) => OwnService::Here,
         _ => OwnService::Elsewhere,
     };
-    let database = resolve_database::database(raw.database.value, own, &mut findings);
+    let door = match &raw.http_server {
+        Some(Spanned {
+            value: Setting::Given(_),
+            ..
+        }) => Door::Http,
+        _ => Door::None,
+    };
+    let database = resolve_database::database(raw.database.value, (own, door), &mut findings);
     let http = resolve_http::http(raw.http_server, raw.auth, insecure, &mut findings);
     let identity_service =
         resolve_identity::identity_service(raw.identity_service, http.as_ref(), &mut findings);

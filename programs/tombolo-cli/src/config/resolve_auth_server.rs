@@ -25,9 +25,6 @@ pub(super) fn login(raw: Spanned<RawAuthServer>, findings: &mut Findings) -> Opt
     let url = url(auth_url, findings);
     let provider = provider_name(provider, findings);
     let ca_file = ca_file.map(|file| filled(format!("{SERVER}.ca_file"), file, findings));
-    if enable_cloud_sync.is_none_or(|enable| enable.value) {
-        findings.notice("enable_cloud_sync: the identity service itself is no peer; this node syncs with the servers of transport_config and with whoever dials it");
-    }
     let server = AuthServer {
         url: url?,
         // A name that was refused is a problem by itself.
@@ -37,6 +34,7 @@ pub(super) fn login(raw: Spanned<RawAuthServer>, findings: &mut Findings) -> Opt
         server,
         token: token?,
         provider: provider?,
+        is_synced: enable_cloud_sync.is_none_or(|enable| enable.value),
     })
 }
 

@@ -6,7 +6,7 @@ use tombolo::OnLostAccess;
 use super::meaning::{Database, Directory};
 use super::raw::{Placed, RawDatabase, RawPath, WordOr};
 use super::resolve::Findings;
-use super::resolve_mesh::OwnService;
+use super::resolve_mesh::{Door, OwnService};
 use super::{resolve_mesh, resolve_subscriptions};
 
 /// Longest database id, in bytes; it appears in paths of the HTTP API.
@@ -16,7 +16,7 @@ const DEVICE_NAME_BYTES_MAX: usize = 128;
 
 pub(super) fn database(
     raw: RawDatabase,
-    own: OwnService,
+    surroundings: (OwnService, Door),
     findings: &mut Findings,
 ) -> Option<Database> {
     let id = database_id(raw.db_id, findings);
@@ -34,7 +34,7 @@ pub(super) fn database(
             remedy,
         );
     }
-    let mesh = resolve_mesh::mesh(raw.auth, raw.transport_config, own, findings);
+    let mesh = resolve_mesh::mesh(raw.auth, raw.transport_config, surroundings, findings);
     let subscriptions = resolve_subscriptions::subscriptions(raw.subscriptions, findings);
     findings.expect_false(
         "database.auto_fetch_attachments",

@@ -13,8 +13,8 @@ use super::raw::{
     RawSmallPeerOnly, RawTcpListen, RawTransports, Setting, WordOr,
 };
 use super::resolve::Findings;
-use super::resolve_auth_server;
 use super::resolve_database::filled;
+use super::{resolve_auth_server, resolve_ws};
 
 const AUTH: &str = "database.auth";
 const KEY: &str = "database.auth.small_peer_only.key_b64";
@@ -26,7 +26,7 @@ const RETRY: &str = "database.transport_config.connect_config.retry_interval_mse
 const SERVERS_MAX: usize = 64;
 /// Longest `host:port`; names of DNS have at most 253 bytes.
 const SERVER_BYTES_MAX: usize = 300;
-const UNREACHABLE: &str = "mesh: off (transport_config has neither tcp_listen nor known_tcp_servers, and peers are not discovered yet)";
+const UNREACHABLE: &str = "mesh: off (transport_config has neither tcp_listen nor known servers, there is no http_server, and peers are not discovered yet)";
 const RETRY_MS_MIN: u64 = 50;
 const RETRY_MS_MAX: u64 = 60 * 60 * 1000;
 
@@ -37,18 +37,40 @@ pub(super) enum OwnService {
     Elsewhere,
 }
 
+/// Whether peers may come in by the node's HTTP server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Http,
+    None,
+}
+
 pub(super) fn mesh(
     auth: Placed<Setting<RawDatabaseAuth>>,
     transports: Placed<Setting<RawTransports>>,
-    own: OwnService,
+    (own, door): (OwnService, Door),
     findings: &mut Findings,
 ) -> Option<Mesh> {
     let proof = means(auth, own, findings);
-    let transports = match findings.section(TRANSPORTS, transports) {
+    let mut transports = match findings.section(TRANSPORTS, transports) {
         None => Transports::default(),
         Some(raw) => transports_of(raw.value, findings),
     };
-    let reaches = transports.listen.is_some() || !transports.servers.is_empty();
+    if let Means::Given(Proof::Login(login)) = &proof
+        && login.is_synced
+    {
+        let server = resolve_ws::beside(&login.server);
+        if transports
+            .ws_servers
+            .iter()
+            .all(|other| other.url != server.url)
+        {
+            transports.ws_servers.push(server);
+        }
+    }
+    let asks = transports.listen.is_some()
+        || !transports.servers.is_empty()
+        || !transports.ws_servers.is_empty();
+    let reaches = asks || (door == Door::Http && matches!(proof, Means::Given(_)));
     match (proof, reaches) {
         (Means::Given(proof), true) => Some(Mesh { proof, transports }),
         (Means::Given(Proof::SharedKey(_)), false) => {
@@ -62,7 +84,7 @@ pub(super) fn mesh(
         }
         (Means::Absent(why), true) => {
             findings.notice(format!(
-                "mesh: off ({why}; tcp_listen and known_tcp_servers stay off)"
+                "mesh: off ({why}; tcp_listen and the known servers stay off)"
             ));
             None
         }
@@ -182,8 +204,7 @@ fn transports_of(raw: RawTransports, findings: &mut Findings) -> Transports {
             retry_interval_msec,
         } = connect.value;
         transports.servers = servers(known_tcp_servers, findings);
-        let path = format!("{TRANSPORTS}.connect_config.known_ws_servers");
-        findings.expect_empty(&path, known_ws_servers);
+        transports.ws_servers = resolve_ws::servers(known_ws_servers, findings);
         transports.retry_interval = retry_interval(retry_interval_msec, findings);
     }
     let listen = findings.section(&format!("{TRANSPORTS}.listen_config"), raw.listen_config);

@@ -249,7 +249,11 @@ fn stop_login(step: &str, error: &LoginError, report: &mut Report<'_>) -> Halt {
 pub(super) fn servers(checked: &Checked, report: &mut Report<'_>) -> Result<(), Halt> {
     let servers = checked.sync.as_ref();
     let servers = servers.map_or(&[][..], |options| &options.known_tcp_servers);
-    if servers.is_empty() {
+    let over_web = checked
+        .sync
+        .iter()
+        .flat_map(|options| &options.known_ws_servers);
+    if servers.is_empty() && over_web.count() == 0 {
         report.note("transport_config names no server: this node waits for others to dial it")?;
     }
     for server in servers {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
-use tombolo::{Database, ExecuteError, Object, Prepared, QueryError, Response};
+use tombolo::{Database, ExecuteError, Object, Prepared, QueryError, Response, WebSocketDoor};
 
 use super::authorize::{ExecutePermit, PresencePermit};
 use super::node::{Failure, Node};
@@ -116,6 +116,10 @@ impl Node for JoinedDatabase {
         let graph = self.database.presence();
         let graph = graph.ok_or_else(|| internal("the node has no peer key".to_owned()))?;
         serde_json::to_vec(&graph).map_err(|error| internal(chain(&error)))
+    }
+
+    fn websocket_door(&self) -> Option<WebSocketDoor> {
+        self.database.websocket_door()
     }
 }
 

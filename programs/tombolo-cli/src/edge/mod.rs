@@ -8,11 +8,13 @@ mod question;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
+use tombolo::WEBSOCKET_PATH;
 use tombolo_http::{Answer, BodyError, Refusal, Request, Response, json_response};
 
 use crate::config::{Api, Clients};
@@ -54,6 +56,7 @@ enum Route {
     Execute { body_bytes_max: usize },
     Health,
     Presence,
+    Sync,
 }
 
 impl<N: Node> Edge<N> {
@@ -80,6 +83,7 @@ impl<N: Node> Edge<N> {
         let execute = match path {
             "/health" if self.api.health => return Ok(Route::Health),
             "/presence" if self.api.presence => return Ok(Route::Presence),
+            WEBSOCKET_PATH => return Ok(Route::Sync),
             "/execute" | "/api/v4/store/execute" | "/api/v5/store/execute" => true,
             _ => match path
                 .strip_prefix('/')
@@ -174,6 +178,7 @@ impl<N: Node> Answer for Edge<N> {
                 .presence(request)
                 .await
                 .unwrap_or_else(|refused| refused.response()),
+            (Route::Sync, _) => websocket::switch(request, self.node.websocket_door()),
             (Route::Health | Route::Presence, _) => wrong_method("GET, HEAD"),
             (Route::Execute { body_bytes_max }, &Method::POST) => self
                 .execute(request, body_bytes_max)

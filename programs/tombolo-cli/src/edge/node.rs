@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tombolo::Object;
+use tombolo::{Object, WebSocketDoor};
 
 use super::authorize::{ExecutePermit, PresencePermit};
 
@@ -21,6 +21,9 @@ pub(crate) trait Node: Send + Sync + 'static {
 
     /// This node and those that it is linked with, as JSON. Waits for nothing.
     fn presence(&self, permit: PresencePermit) -> Result<Vec<u8>, Failure>;
+
+    /// Where peers are let in over WebSocket; `None` while the node does not sync.
+    fn websocket_door(&self) -> Option<WebSocketDoor>;
 }
 
 /// Why a statement did not succeed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tombolo::{Object, OutcomeKind, Value};
+use tombolo::{Object, OutcomeKind, Value, WebSocketDoor};
 use tombolo_http::{Limits, Listener, Server, Transport};
 
 use super::authorize::{ExecutePermit, PresencePermit};
@@ -53,6 +53,10 @@ impl Node for Scripted {
 
     fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {
         Ok(br#"{"remotePeers":[]}"#.to_vec())
+    }
+
+    fn websocket_door(&self) -> Option<WebSocketDoor> {
+        None
     }
 }
 
@@ -126,6 +130,29 @@ fn assert_answer(answer: &str, status: u16, text: &str) {
     );
     assert!(answer.contains(text), "{answer}");
     assert!(answer.contains("x-request-id: 00000001-"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_path_of_sync_takes_a_websocket_and_nothing_else() {
+    let node = open().await;
+    let plain = node.send("GET /_ditto/sync HTTP/1.1", "").await;
+    assert_answer(&plain, 426, "sec-websocket-version: 13");
+    let asking = "GET /_ditto/sync HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13";
+    assert_answer(&node.send(asking, "").await, 400, "sec-websocket-key");
+    let posting = asking.replace("GET", "POST");
+    assert_answer(&node.send(&posting, "").await, 426, "no_websocket");
+    let whole = format!("{asking}\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==");
+    assert_answer(&node.send(&whole, "").await, 503, "no_sync");
+}
+
+#[tokio::test]
+async fn t50_a_head_that_is_too_large_is_refused_before_it_is_switched() {
+    let node = open().await;
+    let padding = "a".repeat(Limits::HEADER_BYTES_MAX);
+    let large = format!(
+        "GET /_ditto/sync HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nx: {padding}"
+    );
+    assert_answer(&node.send(&large, "").await, 431, "head_too_large");
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub struct Plan {
     /// Where it listens for peers; port 0 takes a free one.
     pub listen: String,
     pub servers: Vec<String>,
+    /// The list `known_ws_servers`.
+    pub ws_servers: String,
     pub subscriptions: Vec<&'static str>,
 }
 
@@ -54,6 +56,7 @@ impl Plan {
             sections: String::new(),
             listen: format!("{}:0", own_address()),
             servers: Vec::new(),
+            ws_servers: "[]".to_owned(),
             subscriptions: vec!["SELECT * FROM cars", "SELECT * FROM stock"],
         }
     }
@@ -67,6 +70,7 @@ impl Plan {
             sections,
             listen: format!("{}:0", own_address()),
             servers: Vec::new(),
+            ws_servers: "[]".to_owned(),
             subscriptions: vec!["SELECT * FROM cars", "SELECT * FROM stock"],
         }
     }
@@ -84,13 +88,14 @@ impl Plan {
             sections,
             listen,
             servers,
+            ws_servers,
             subscriptions,
         } = self;
         let (ip, port) = listen.rsplit_once(':').unwrap();
         format!(
             "database:\n  db_id: mesh-test\n  device_name: {name}\n  persistence_dir: {{ path: data }}\n  \
              {auth}\n  subscriptions: {subscriptions:?}\n  \
-             transport_config:\n    connect_config: {{ known_tcp_servers: {servers:?}, retry_interval_msec: 50 }}\n    \
+             transport_config:\n    connect_config: {{ known_tcp_servers: {servers:?}, known_ws_servers: {ws_servers}, retry_interval_msec: 50 }}\n    \
              listen_config: {{ tcp_listen: {{ enable: true, ip: \"{ip}\", port: {port} }} }}\n\
              http_server: {{ listen_addr: \"127.0.0.1:0\", tls_config: dev_mode, http_api: true }}\n\
              auth: dev_mode\nlogging: {{ ditto_sdk: info, edge_server: {{ level: info }} }}\n{sections}"

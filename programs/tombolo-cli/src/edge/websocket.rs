@@ -1,0 +1,41 @@
+//! The path where peers sync over WebSocket. It asks for no API key: whoever connects proves
+//! itself to the mesh, with the same TLS and the same checks as on any other connection.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::Full;
+use tombolo::{WebSocketDoor, websocket_accept};
+use tombolo_http::{Request, Response};
+
+use super::reply::Refused;
+
+/// Switches a request to WebSocket and hands its connection to the mesh.
+pub(super) fn switch(mut request: Request, door: Option<WebSocketDoor>) -> Response {
+    let headers = match websocket_accept(&request.head) {
+        Ok(headers) => headers,
+        Err(refusal) => {
+            let refused = Refused::new(refusal.status(), "no_websocket", refusal.to_string());
+            let mut response = refused.response();
+            response.headers_mut().extend(refusal.headers());
+            return response;
+        }
+    };
+    let (Some(door), Some(upgrade)) = (door, request.take_upgrade()) else {
+        let text = "this node does not sync at present: its configuration gives it no key, or its login ran out; try again later";
+        return Refused::new(StatusCode::SERVICE_UNAVAILABLE, "no_sync", text).response();
+    };
+    let peer = request.peer;
+    // It ends with the connection, or with the handshake of the peers, which has its deadline.
+    tokio::spawn(async move {
+        match upgrade.stream().await {
+            Ok(stream) => door.let_in(stream, peer).await,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a peer left before it was switched to WebSocket");
+            }
+        }
+    });
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
+    response
+}
