@@ -48,7 +48,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("tombolo-http", &[]),
-    ("tombolo-cli", &["tombolo", "tombolo-http", "tombolo-identity"]),
+    (
+        "tombolo-cli",
+        &["tombolo", "tombolo-http", "tombolo-identity"],
+    ),
     (
         "tombolo-conformance",
         &[
