@@ -1,6 +1,6 @@
 //! Benchmarks against peers and limits: each part runs ours and theirs in turn and prints ratios of one run.
 //! Figures of different runs are never compared, because the machine is not the same machine twice.
-//! `tombolo-bench document | commit | http | login | restart | replicate | latency` measures; `serve`, `node` and `echo` are
+//! `tombolo-bench document | commit | http | login | permission | restart | replicate | latency` measures; `serve`, `node` and `echo` are
 //! for what these start as children.
 
 mod commit;
@@ -12,6 +12,7 @@ mod machine;
 mod mesh;
 mod node;
 mod order;
+mod permission;
 mod restart;
 mod rounds;
 
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use error::BenchError;
 
-const USAGE: &str = "usage: tombolo-bench document | commit | restart | login | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N]";
+const USAGE: &str = "usage: tombolo-bench document | commit | restart | login | permission | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N]";
 
 /// The program's own allocator: docs/decisions/allocator.md.
 #[global_allocator]
@@ -51,6 +52,7 @@ fn run(arguments: &[String]) -> Result<String, BenchError> {
         "login" => login::run(),
         "latency" => mesh::latency(rest),
         "node" => mesh::serve_node(rest).map(|()| String::new()),
+        "permission" => permission::run(),
         "replicate" => mesh::replicate(rest),
         "restart" => restart::run(),
         "serve" => http::serve(rest).map(|()| String::new()),
