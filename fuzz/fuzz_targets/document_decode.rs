@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use tombolo_document::attachment::mentions;
 use tombolo_document::merge::{check_document, delta, merge, version_vector};
 use tombolo_document::version::VersionVector;
 
@@ -12,8 +13,10 @@ fuzz_target!(|bytes: &[u8]| {
         // Readers that trust checked bytes must still end on unchecked ones.
         let _ = version_vector(bytes);
         let _ = merge(Some(bytes), bytes);
+        let _ = mentions(bytes);
         return;
     }
+    mentions(bytes).expect("a checked document can be searched for tokens");
     let vector = version_vector(bytes).expect("a checked document has a vector");
     let alone = merge(None, bytes).expect("a checked document merges with nothing");
     assert_eq!(alone.document, bytes, "a checked document is canonical");

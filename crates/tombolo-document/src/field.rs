@@ -53,6 +53,16 @@ impl<'a> NodeView<'a> {
         Ok(node)
     }
 
+    /// The token, whether or not another kind hides it.
+    pub(crate) const fn attachment(&self) -> Option<RawValue<'a>> {
+        self.attachment
+    }
+
+    /// The map, whether or not another kind hides it.
+    pub(crate) const fn map(&self) -> Option<MapView<'a>> {
+        self.map
+    }
+
     pub(crate) fn is_visible(&self) -> Result<bool, DecodeError> {
         let leaves = self.register.is_some() || self.attachment.is_some();
         if leaves || self.counter.is_some() || self.pn_counter.is_some() {

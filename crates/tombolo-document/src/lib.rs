@@ -6,6 +6,7 @@
 //! the bytes that this crate reads and writes.
 
 pub mod actor;
+pub mod attachment;
 pub mod bytes;
 pub mod clock;
 mod decode;

@@ -268,7 +268,10 @@ impl<'a> MapView<'a> {
         Ok(Value::Object(object))
     }
 
-    fn nodes(self) -> impl Iterator<Item = Result<(&'a str, NodeView<'a>), DecodeError>> + use<'a> {
+    /// All fields with every kind that they hold.
+    pub(crate) fn nodes(
+        self,
+    ) -> impl Iterator<Item = Result<(&'a str, NodeView<'a>), DecodeError>> + use<'a> {
         let mut reader = Reader::new(self.fields);
         (0..self.count).map(move |_| take_field(&mut reader))
     }
