@@ -12,6 +12,24 @@ mod api_key;
 #[path = "../../programs/tombolo-cli/src/config/mod.rs"]
 mod config;
 
+/// No variable is set, and there is no file.
+#[derive(Debug)]
+struct EmptyMachine;
+
+impl config::secret::Outside for EmptyMachine {
+    fn variable(&self, _: &str) -> Option<std::ffi::OsString> {
+        None
+    }
+
+    fn secret_file(
+        &self,
+        path: &std::path::Path,
+    ) -> Result<config::secret::SecretFile, config::secret::UnreadableFile> {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        Err(config::secret::UnreadableFile::new(path, source))
+    }
+}
+
 fuzz_target!(|text: &str| {
     for insecure_listen in [
         config::InsecureListen::Refused,
@@ -20,6 +38,7 @@ fuzz_target!(|text: &str| {
         let context = config::Context {
             file: "fuzz.yaml",
             insecure_listen,
+            outside: &EmptyMachine,
         };
         if let Err(error) = config::parse(text, context) {
             // Printing cuts the line at the place, which is the part that can slip.

@@ -92,7 +92,9 @@ fn a_key_is_found_in_the_configuration_in_a_file_and_in_the_environment() {
     for (source, variable) in [
         (typed.as_str(), None),
         ("{ path: mesh.key }", None),
+        ("{ from_file: mesh.key }", None),
         ("{ from_env: MESH_KEY }", Some(key.as_str())),
+        ("\"${MESH_KEY}\"", Some(key.as_str())),
     ] {
         let (is_valid, printed) = validate(directory.path(), source, variable);
         assert!(is_valid, "{source}: {printed}");
@@ -128,5 +130,8 @@ fn a_key_file_that_others_can_read_is_told() {
     let told = |directory: &Path| validate(directory, "{ path: mesh.key }", None).1;
     assert!(!told(directory.path()).contains("chmod 600"));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(told(directory.path()).contains("can read the shared key"));
+    assert!(
+        told(directory.path())
+            .contains("can read the secret of database.auth.small_peer_only.key_b64")
+    );
 }

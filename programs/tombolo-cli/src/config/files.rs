@@ -1,7 +1,6 @@
 //! The second step of reading a configuration: everything in it that depends on this machine.
-//! Reads the file itself, finds the data directory, and loads the certificate and the shared key.
+//! Reads the file itself, finds its directories, and loads the certificate.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use tombolo::{AuthServer, SyncOptions};
@@ -9,11 +8,10 @@ use tombolo_http::{Certificate, TlsError};
 use zeroize::Zeroizing;
 
 use super::identity_files::{self, IdentityFileError};
-use super::key_file::{self, KeyError};
 use super::meaning::{Config, Directory, Encryption, Login, Mesh, Proof, Transports};
 use super::meaning_identity::IdentitySettings;
 use super::read::CONFIG_BYTES_MAX;
-use super::secret_file::{self, SecretError};
+use super::secret::ThisMachine;
 use super::{ConfigError, Context, InsecureListen, parse};
 
 /// A configuration whose files exist and fit.
@@ -59,29 +57,22 @@ pub(crate) enum FileError {
     Config(#[from] ConfigError),
     #[error("error: {file}: http_server.tls_config: {source}")]
     Tls { file: String, source: TlsError },
-    #[error("error: {file}: database.auth.small_peer_only.key_b64: {source}")]
-    Key { file: String, source: KeyError },
-    #[error("error: {file}: database.auth.server.access_token: {source}")]
-    Token { file: String, source: SecretError },
     #[error("error: {file}: {source}")]
     Identity {
         file: String,
         source: IdentityFileError,
     },
     #[error(
-        "error: {file}: database.persistence_dir.from_env: the environment variable {name} is not set\n  = help: set it to a directory, or write {{ path: ... }}"
-    )]
-    NoVariable { file: String, name: String },
-    #[error(
-        "error: {file}: database.persistence_dir: cannot tell where this executable is: {source}\n  = help: write {{ path: ... }}"
+        "error: {file}: {key}: cannot tell where this executable is: {source}\n  = help: write {{{{ path: ... }}}}"
     )]
     NoExecutable {
         file: String,
+        key: &'static str,
         source: std::io::Error,
     },
 }
 
-/// Reads and parses the file at `path`.
+/// Reads and parses the file at `path`, and finds the secrets that it names.
 ///
 /// # Errors
 /// [`FileError`].
@@ -100,16 +91,16 @@ pub(crate) fn load(path: &Path, insecure_listen: InsecureListen) -> Result<Confi
         path: path.to_owned(),
     })?;
     let file = path.display().to_string();
-    Ok(parse(
-        &text,
-        Context {
-            file: &file,
-            insecure_listen,
-        },
-    )?)
+    let base = path.parent().unwrap_or(Path::new(""));
+    let context = Context {
+        file: &file,
+        insecure_listen,
+        outside: &ThisMachine { base },
+    };
+    Ok(parse(&text, context)?)
 }
 
-/// Finds the data directory, and checks the certificate and the shared key.
+/// Finds the data directory, and checks the certificate.
 /// `now_unix_s` is the time in seconds since 1970.
 ///
 /// # Errors
@@ -136,14 +127,14 @@ pub(crate) fn check_files(
     let (sync, enrolment) = match config.database.mesh.take() {
         None => (None, None),
         Some(mesh) => {
-            let (options, enrolment) = joining(mesh, base, &file, &mut config.notices)?;
+            let (options, enrolment) = joining(mesh, base);
             (Some(options), enrolment)
         }
     };
     let identity = match config.identity_service.take() {
         None => None,
         Some(service) => {
-            let loaded = identity_files::load(service, base, &mut config.notices);
+            let loaded = identity_files::load(service, base);
             Some(loaded.map_err(|source| FileError::Identity { file, source })?)
         }
     };
@@ -158,29 +149,12 @@ pub(crate) fn check_files(
 }
 
 /// How to join the mesh, and how to get what that takes.
-fn joining(
-    mesh: Mesh,
-    base: &Path,
-    file: &str,
-    notices: &mut Vec<String>,
-) -> Result<(SyncOptions, Option<Enrolment>), FileError> {
+fn joining(mesh: Mesh, base: &Path) -> (SyncOptions, Option<Enrolment>) {
     let Mesh { proof, transports } = mesh;
-    let file = || file.to_owned();
     let (mut options, enrolment) = match proof {
-        Proof::SharedKey(key) => {
-            let key = key_file::load(key, base, notices);
-            let key = key.map_err(|source| FileError::Key {
-                file: file(),
-                source,
-            })?;
-            (SyncOptions::new(key), None)
-        }
+        Proof::SharedKey(key) => (SyncOptions::new(*key), None),
         Proof::Login(login) => {
-            let login = login_settings(*login, base, notices);
-            let login = login.map_err(|source| FileError::Token {
-                file: file(),
-                source,
-            })?;
+            let login = login_settings(*login, base);
             (SyncOptions::logged_in(), Some(Enrolment::Login(login)))
         }
         Proof::OwnService => (SyncOptions::logged_in(), Some(Enrolment::OwnService)),
@@ -198,14 +172,10 @@ fn joining(
         server.ca_file = server.ca_file.take().map(|file| base.join(file));
     }
     options.retry_interval = retry_interval.unwrap_or(options.retry_interval);
-    Ok((options, enrolment))
+    (options, enrolment)
 }
 
-fn login_settings(
-    login: Login,
-    base: &Path,
-    notices: &mut Vec<String>,
-) -> Result<LoginSettings, SecretError> {
+fn login_settings(login: Login, base: &Path) -> LoginSettings {
     let Login {
         mut server,
         token,
@@ -213,32 +183,37 @@ fn login_settings(
         is_synced: _,
     } = login;
     server.ca_file = server.ca_file.map(|file| base.join(file));
-    Ok(LoginSettings {
+    LoginSettings {
         server,
-        token: secret_file::load(token, base, notices)?,
+        token: token.into_text(),
         provider,
-    })
+    }
 }
 
 fn data_directory(config: &Config, base: &Path, file: &str) -> Result<PathBuf, FileError> {
     let name = format!("tombolo_{}", config.database.id);
-    match &config.database.directory {
+    locate(
+        &config.database.directory,
+        ("database.persistence_dir", &name),
+        (base, file),
+    )
+}
+
+/// Where `directory` is. `name` is what it is called where the configuration gives no name of its own.
+fn locate(
+    directory: &Directory,
+    (key, name): (&'static str, &str),
+    (base, file): (&Path, &str),
+) -> Result<PathBuf, FileError> {
+    match directory {
         Directory::Path(path) => Ok(base.join(path)),
         Directory::Temporary => {
             Ok(std::env::temp_dir().join(format!("{name}_{}", std::process::id())))
         }
-        Directory::FromEnvironment(variable) => {
-            let value: Option<OsString> =
-                std::env::var_os(variable).filter(|value| !value.is_empty());
-            let missing = || FileError::NoVariable {
-                file: file.to_owned(),
-                name: variable.clone(),
-            };
-            Ok(base.join(value.ok_or_else(missing)?))
-        }
         Directory::NextToExecutable => {
             let executable = std::env::current_exe().map_err(|source| FileError::NoExecutable {
                 file: file.to_owned(),
+                key,
                 source,
             })?;
             Ok(executable.parent().unwrap_or(Path::new("")).join(name))

@@ -1,17 +1,16 @@
-//! The files and secrets that the section `identity_service` names, read and checked before the node starts.
+//! The files that the section `identity_service` names, read and checked before the node starts.
 //! The directory of the authority is left to whoever opens it.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use tombolo_identity::{JWKS_BYTES_MAX, KeySet, KeySetError, WebhookSecret, WebhookSecretError};
+use tombolo_identity::{JWKS_BYTES_MAX, KeySet, KeySetError};
 
 use super::meaning_identity::{
     Endpoint, IdentityService, IdentitySettings, Keys, KeysFrom, Provider, ProviderSettings,
     WebServer,
 };
-use super::secret_file::{self, SecretError};
 
 /// Longest file of roots, in bytes.
 const ROOTS_BYTES_MAX: usize = 1024 * 1024;
@@ -19,13 +18,6 @@ const ROOTS_BYTES_MAX: usize = 1024 * 1024;
 /// Why the identity service cannot start. All are the operator's to mend.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityFileError {
-    #[error("{key}: {source}")]
-    Secret { key: String, source: SecretError },
-    #[error("{key}: {source}")]
-    WebhookSecret {
-        key: String,
-        source: WebhookSecretError,
-    },
     #[error("{key}: cannot read {}: {source}\n  = help: check the path and its permissions", path.display())]
     Unreadable {
         key: String,
@@ -47,12 +39,11 @@ pub(crate) enum IdentityFileError {
 pub(super) fn load(
     service: IdentityService,
     base: &Path,
-    notices: &mut Vec<String>,
 ) -> Result<IdentitySettings, IdentityFileError> {
     let mut providers = Vec::with_capacity(service.providers.len());
     for (name, provider) in service.providers {
         let key = format!("identity_service.providers.{name}");
-        let loaded = load_provider(&key, provider, base, notices)?;
+        let loaded = load_provider(&key, provider, base)?;
         providers.push((name, loaded));
     }
     Ok(IdentitySettings {
@@ -67,38 +58,21 @@ fn load_provider(
     key: &str,
     provider: Provider,
     base: &Path,
-    notices: &mut Vec<String>,
 ) -> Result<ProviderSettings, IdentityFileError> {
     match provider {
         Provider::Playground { shared_token } => {
-            let key = format!("{key}.playground.shared_token");
-            let shared_token = secret_file::load(shared_token, base, notices)
-                .map_err(|source| IdentityFileError::Secret { key, source })?;
+            let shared_token = shared_token.into_text();
             Ok(ProviderSettings::Playground { shared_token })
         }
         Provider::Webhook {
             endpoint,
             timeout,
             signing_secrets,
-        } => {
-            let mut secrets = Vec::with_capacity(signing_secrets.len());
-            for (index, source) in signing_secrets.into_iter().enumerate() {
-                let key = format!("{key}.webhook.signing_secrets[{index}]");
-                let text = secret_file::load(source, base, notices).map_err(|source| {
-                    let key = key.clone();
-                    IdentityFileError::Secret { key, source }
-                })?;
-                let secret = WebhookSecret::from_base64(&text);
-                secrets.push(
-                    secret.map_err(|source| IdentityFileError::WebhookSecret { key, source })?,
-                );
-            }
-            Ok(ProviderSettings::Webhook {
-                server: load_endpoint(&format!("{key}.webhook"), endpoint, base)?,
-                timeout,
-                secrets,
-            })
-        }
+        } => Ok(ProviderSettings::Webhook {
+            server: load_endpoint(&format!("{key}.webhook"), endpoint, base)?,
+            timeout,
+            secrets: signing_secrets,
+        }),
         Provider::Jwt { keys, rules } => {
             let keys = load_keys(&format!("{key}.jwt"), keys, base)?;
             Ok(ProviderSettings::Jwt { keys, rules })

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tombolo::{AuthServer, Object, OnLostAccess, SharedKey, WebSocketServer};
 
-use super::meaning_identity::{IdentityService, SecretSource};
+use super::meaning_identity::IdentityService;
+use super::secret::SecretText;
 use crate::api_key::KeyHash;
 
 /// One node.
@@ -53,7 +54,7 @@ pub(crate) struct Mesh {
 #[derive(Debug)]
 pub(crate) enum Proof {
     /// A key that all peers have.
-    SharedKey(KeySource),
+    SharedKey(Box<SharedKey>),
     /// A certificate of an identity service.
     Login(Box<Login>),
     /// A certificate of its own identity service.
@@ -64,21 +65,10 @@ pub(crate) enum Proof {
 #[derive(Debug)]
 pub(crate) struct Login {
     pub(crate) server: AuthServer,
-    pub(crate) token: SecretSource,
+    pub(crate) token: SecretText,
     pub(crate) provider: String,
     /// Whether the node also syncs with the server of the identity service.
     pub(crate) is_synced: bool,
-}
-
-/// Where the shared key comes from.
-#[derive(Debug)]
-pub(crate) enum KeySource {
-    /// It stands in the configuration.
-    Typed(Box<SharedKey>),
-    /// A file of this name holds it; absolute, or relative to the configuration file.
-    File(PathBuf),
-    /// The value of this environment variable.
-    FromEnvironment(String),
 }
 
 /// Over what the node reaches its peers, besides the HTTP server, where they are let in too.
@@ -103,8 +93,6 @@ pub(crate) enum Directory {
     Temporary,
     /// Absolute, or relative to the configuration file.
     Path(PathBuf),
-    /// The value of this environment variable.
-    FromEnvironment(String),
 }
 
 /// The edge server.

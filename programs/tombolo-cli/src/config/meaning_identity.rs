@@ -1,12 +1,13 @@
 //! The section `identity_service` as it is meant, in two steps: with the names of files, and with what is in them.
 //! No `Debug` output here shows a secret.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tombolo_identity::{KeySet, TokenRules, WebhookSecret};
 use zeroize::Zeroizing;
+
+use super::secret::SecretText;
 
 /// An identity service, before its files were read. Paths are as typed.
 #[derive(Debug)]
@@ -29,12 +30,12 @@ pub(crate) struct LoginLimits {
 #[derive(Debug)]
 pub(crate) enum Provider {
     Playground {
-        shared_token: SecretSource,
+        shared_token: SecretText,
     },
     Webhook {
         endpoint: Endpoint,
         timeout: Duration,
-        signing_secrets: Vec<SecretSource>,
+        signing_secrets: Vec<WebhookSecret>,
     },
     Jwt {
         keys: KeysFrom,
@@ -56,25 +57,6 @@ pub(crate) struct Endpoint {
 pub(crate) enum KeysFrom {
     File(PathBuf),
     Url(Endpoint),
-}
-
-/// Where a secret comes from.
-pub(crate) enum SecretSource {
-    Typed(Zeroizing<String>),
-    /// Absolute, or relative to the configuration file.
-    File(PathBuf),
-    /// The value of this environment variable.
-    FromEnvironment(String),
-}
-
-impl fmt::Debug for SecretSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Typed(_) => formatter.write_str("Typed(redacted)"),
-            Self::File(path) => write!(formatter, "File({})", path.display()),
-            Self::FromEnvironment(name) => write!(formatter, "FromEnvironment({name})"),
-        }
-    }
 }
 
 /// An identity service whose files were read.

@@ -1,25 +1,27 @@
 //! The configuration file: what was typed (`raw`), what is meant (`meaning`), and the way between.
-//! `parse` does no I/O and never panics; whatever the program cannot do yet is refused by name, never ignored.
+//! `parse` never panics and does no I/O but through the door `Outside`; whatever the program cannot do yet is refused by name, never ignored.
 
 mod files;
 mod identity_files;
-mod key_file;
 mod meaning;
 mod meaning_identity;
 mod problem;
 mod raw;
 mod raw_identity;
+mod raw_secret;
 mod read;
 mod resolve;
 mod resolve_auth;
 mod resolve_auth_server;
 mod resolve_database;
+mod resolve_directory;
 mod resolve_http;
 mod resolve_identity;
 mod resolve_mesh;
+mod resolve_secret;
 mod resolve_subscriptions;
 mod resolve_ws;
-mod secret_file;
+pub(crate) mod secret;
 mod url;
 
 pub(crate) use files::{Checked, Enrolment, FileError, LoginSettings, check_files, load};
@@ -41,6 +43,8 @@ pub(crate) struct Context<'a> {
     pub(crate) file: &'a str,
     /// Whether development modes may listen beyond this machine.
     pub(crate) insecure_listen: InsecureListen,
+    /// Where variables and files with secrets are found.
+    pub(crate) outside: &'a dyn secret::Outside,
 }
 
 /// From text to meaning, or every problem that was found.
@@ -50,7 +54,7 @@ pub(crate) struct Context<'a> {
 pub(crate) fn parse(text: &str, context: Context<'_>) -> Result<Config, ConfigError> {
     let raw =
         read::read(text).map_err(|problem| ConfigError::new(context.file, text, vec![problem]))?;
-    resolve::resolve(raw, context.insecure_listen)
+    resolve::resolve(raw, context.insecure_listen, context.outside)
         .map_err(|problems| ConfigError::new(context.file, text, problems))
 }
 
@@ -68,6 +72,9 @@ mod tests {
         let context = Context {
             file: "f",
             insecure_listen: InsecureListen::Refused,
+            outside: &secret::ThisMachine {
+                base: std::path::Path::new(""),
+            },
         };
         if let Err(error) = parse(text, context) {
             assert!(error.to_string().starts_with("error: "), "{error}");

@@ -14,6 +14,7 @@ use serde_saphyr::Spanned;
 use tombolo::Value;
 
 use super::raw_identity::RawIdentityService;
+use super::raw_secret::RawSecret;
 
 /// A value that may be absent or null; when present, with its place in the file.
 pub(super) type Placed<T> = Option<Spanned<T>>;
@@ -55,7 +56,7 @@ pub(super) struct RawDatabaseAuth {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAuthServer {
-    pub(super) access_token: Spanned<WordOr<RawPath>>,
+    pub(super) access_token: Spanned<RawSecret>,
     pub(super) auth_url: Spanned<String>,
     pub(super) provider: Spanned<String>,
     pub(super) enable_cloud_sync: Placed<bool>,
@@ -67,7 +68,7 @@ pub(super) struct RawAuthServer {
 pub(super) struct RawSmallPeerOnly {
     /// Its value is not even kept.
     pub(super) offline_license_token: Placed<Anything>,
-    pub(super) key_b64: Placed<Setting<WordOr<RawPath>>>,
+    pub(super) key_b64: Placed<Setting<RawSecret>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,7 +78,7 @@ pub(super) struct RawSubscription {
     pub(super) args: Placed<Setting<BTreeMap<String, Value>>>,
 }
 
-/// Where something lies: a directory or a file.
+/// Where a directory is.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPath {
@@ -190,7 +191,7 @@ pub(super) struct RawIdentity {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCredential {
-    pub(super) api_key: Spanned<String>,
+    pub(super) api_key: Spanned<RawSecret>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tombolo::Value;
 
-use super::raw::{Placed, RawPath, Setting, WordOr};
+use super::raw::{Placed, Setting};
+use super::raw_secret::RawSecret;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +34,7 @@ pub(super) struct RawProvider {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPlayground {
-    pub(super) shared_token: Spanned<WordOr<RawPath>>,
+    pub(super) shared_token: Spanned<RawSecret>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,7 +42,7 @@ pub(super) struct RawPlayground {
 pub(super) struct RawWebhook {
     pub(super) url: Spanned<String>,
     pub(super) timeout_ms: Placed<u64>,
-    pub(super) signing_secrets: Placed<Setting<Vec<Spanned<WordOr<RawPath>>>>>,
+    pub(super) signing_secrets: Placed<Setting<Vec<Spanned<RawSecret>>>>,
     pub(super) allow_private_network: Placed<bool>,
     pub(super) ca_file: Placed<String>,
 }

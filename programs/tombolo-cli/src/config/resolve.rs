@@ -7,6 +7,7 @@ use super::meaning::{Config, Console, Level, Logging};
 use super::problem::Problem;
 use super::raw::{Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, WordOr};
 use super::resolve_mesh::{Door, OwnService};
+use super::secret::Outside;
 use super::{resolve_database, resolve_http, resolve_identity};
 
 /// Whether `dev_mode` may listen on an address that other machines reach.
@@ -19,13 +20,25 @@ pub(crate) enum InsecureListen {
 }
 
 /// Collects what is wrong and what is worth saying.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
+#[derive(Debug)]
+pub(super) struct Findings<'a> {
+    /// Where variables and files with secrets are found.
+    pub(super) outside: &'a dyn Outside,
     problems: Vec<Problem>,
     notices: Vec<String>,
 }
 
-impl Findings {
+impl<'a> Findings<'a> {
+    pub(super) fn at(outside: &'a dyn Outside) -> Self {
+        Self {
+            outside,
+            problems: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+}
+
+impl Findings<'_> {
     pub(super) fn refuse(
         &mut self,
         path: impl Into<String>,
@@ -100,8 +113,12 @@ impl Findings {
 }
 
 /// Checks everything and gives each value its meaning.
-pub(super) fn resolve(raw: RawConfig, insecure: InsecureListen) -> Result<Config, Vec<Problem>> {
-    let mut findings = Findings::default();
+pub(super) fn resolve(
+    raw: RawConfig,
+    insecure: InsecureListen,
+    outside: &dyn Outside,
+) -> Result<Config, Vec<Problem>> {
+    let mut findings = Findings::at(outside);
     findings.expect_off("grpc_server", raw.grpc_server.as_ref());
     findings.expect_off("metrics", raw.metrics.as_ref());
     storage(raw.storage, &mut findings);
@@ -124,7 +141,9 @@ pub(super) fn resolve(raw: RawConfig, insecure: InsecureListen) -> Result<Config
     let http = resolve_http::http(raw.http_server, raw.auth, insecure, &mut findings);
     let identity_service =
         resolve_identity::identity_service(raw.identity_service, http.as_ref(), &mut findings);
-    let Findings { problems, notices } = findings;
+    let Findings {
+        problems, notices, ..
+    } = findings;
     match database {
         Some(database) if problems.is_empty() => Ok(Config {
             database,

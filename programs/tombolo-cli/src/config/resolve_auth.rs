@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
 use super::meaning::{Clients, Identity, Permission};
 use super::raw::{Placed, RawAuth, RawIdentity, RawPermissionSet, Setting, WordOr};
 use super::resolve::Findings;
+use super::resolve_secret::{Secret, secret};
 use crate::api_key::KeyHash;
 
 /// Identities in one file; each unknown key may be checked against all of them.
@@ -81,13 +82,12 @@ fn identities(
         .sort_by_key(|(_, identity)| (identity.referenced.line(), identity.referenced.column()));
     for (name, Spanned { value: raw, .. }) in in_file_order {
         let permission = permission(&name, &raw.permissions, sets, findings);
-        let Spanned {
-            value: typed,
-            referenced: place,
-            ..
-        } = raw.credential.api_key;
         let path = format!("auth.identities.{name}.credential.api_key");
-        if let Some(other) = owners.insert(typed.trim().to_owned(), name.clone()) {
+        let Some(typed) = secret(&path, raw.credential.api_key, findings) else {
+            continue;
+        };
+        let place = typed.place;
+        if let Some(other) = owners.insert(typed.text.to_string(), name.clone()) {
             let what = format!("is the same credential as that of {other}");
             findings.refuse(
                 path.clone(),
@@ -96,7 +96,7 @@ fn identities(
                 "generate a key of its own with: tombolo api-key generate",
             );
         }
-        let Some(hash) = key_hash(&path, &typed, place, findings) else {
+        let Some(hash) = key_hash(&path, &typed, findings) else {
             continue;
         };
         identities.push(Identity {
@@ -108,12 +108,12 @@ fn identities(
     identities
 }
 
-fn key_hash(path: &str, typed: &str, place: Location, findings: &mut Findings) -> Option<KeyHash> {
-    match KeyHash::parse(typed) {
+fn key_hash(path: &str, typed: &Secret, findings: &mut Findings) -> Option<KeyHash> {
+    match KeyHash::parse(&typed.text) {
         Ok(hash) => Some(hash),
         Err(error) => {
             let remedy = "paste the Secure Public Hash printed by: tombolo api-key generate";
-            findings.refuse(path, place, error.to_string(), remedy);
+            findings.refuse(path, typed.place, typed.complaint(error), remedy);
             None
         }
     }

@@ -7,7 +7,8 @@ use super::meaning::Login;
 use super::raw::RawAuthServer;
 use super::resolve::Findings;
 use super::resolve_database::filled;
-use super::resolve_identity::secret;
+use super::resolve_secret::secret;
+use super::secret::SecretText;
 
 const SERVER: &str = "database.auth.server";
 /// Longest name of a provider, in bytes.
@@ -32,7 +33,7 @@ pub(super) fn login(raw: Spanned<RawAuthServer>, findings: &mut Findings) -> Opt
     };
     Some(Login {
         server,
-        token: token?,
+        token: SecretText::new(token?.text),
         provider: provider?,
         is_synced: enable_cloud_sync.is_none_or(|enable| enable.value),
     })

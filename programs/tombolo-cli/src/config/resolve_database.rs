@@ -4,10 +4,10 @@ use serde_saphyr::{Location, Spanned};
 use tombolo::OnLostAccess;
 
 use super::meaning::{Database, Directory};
-use super::raw::{Placed, RawDatabase, RawPath, WordOr};
+use super::raw::{Placed, RawDatabase};
 use super::resolve::Findings;
 use super::resolve_mesh::{Door, OwnService};
-use super::{resolve_mesh, resolve_subscriptions};
+use super::{resolve_directory, resolve_mesh, resolve_subscriptions};
 
 /// Longest database id, in bytes; it appears in paths of the HTTP API.
 const ID_BYTES_MAX: usize = 128;
@@ -43,7 +43,7 @@ pub(super) fn database(
     let on_lost_access = on_lost_access(raw.on_lost_access, findings);
     let directory = match raw.persistence_dir {
         None => Some(Directory::NextToExecutable),
-        Some(raw) => directory("database.persistence_dir", raw, findings),
+        Some(raw) => resolve_directory::directory("database.persistence_dir", raw, findings),
     };
     Some(Database {
         id: id?,
@@ -83,37 +83,6 @@ fn on_lost_access(raw: Placed<String>, findings: &mut Findings) -> Option<OnLost
             let path = "database.on_lost_access";
             let remedy = "write keep or purge";
             findings.refuse(path, raw.referenced, "names no policy", remedy);
-            None
-        }
-    }
-}
-
-fn directory(
-    path: &str,
-    raw: Spanned<WordOr<RawPath>>,
-    findings: &mut Findings,
-) -> Option<Directory> {
-    const FORMS: &str = "write from_current_exe, temp_dir, { path: ... } or { from_env: NAME }";
-    let place = raw.referenced;
-    match raw.value {
-        WordOr::Word(word) if word == "from_current_exe" => Some(Directory::NextToExecutable),
-        WordOr::Word(word) if word == "temp_dir" => Some(Directory::Temporary),
-        WordOr::Word(_) => {
-            findings.refuse(path, place, "names no directory", FORMS);
-            None
-        }
-        WordOr::Given(RawPath {
-            path: Some(typed),
-            from_env: None,
-        }) => {
-            filled(format!("{path}.path"), typed, findings).map(|text| Directory::Path(text.into()))
-        }
-        WordOr::Given(RawPath {
-            path: None,
-            from_env: Some(name),
-        }) => filled(format!("{path}.from_env"), name, findings).map(Directory::FromEnvironment),
-        WordOr::Given(_) => {
-            findings.refuse(path, place, "needs exactly one of path and from_env", FORMS);
             None
         }
     }

@@ -7,18 +7,18 @@ use serde_saphyr::{Location, Spanned};
 use tombolo::{Object, Value};
 use tombolo_identity::{
     EXPIRATION_S_MAX, Grants, PLAYGROUND_PROVIDER, PROVIDER_BYTES_MAX, ProviderAnswer,
-    SIGNATURES_MAX, TokenRules,
+    SIGNATURES_MAX, TokenRules, WebhookSecret,
 };
-use zeroize::Zeroizing;
 
 use super::meaning::{Encryption, Http};
-use super::meaning_identity::{
-    Endpoint, IdentityService, KeysFrom, LoginLimits, Provider, SecretSource,
-};
-use super::raw::{Placed, RawPath, Setting, WordOr};
+use super::meaning_identity::{Endpoint, IdentityService, KeysFrom, LoginLimits, Provider};
+use super::raw::{Placed, Setting};
 use super::raw_identity::{RawIdentityService, RawJwt, RawLoginLimits, RawProvider, RawWebhook};
+use super::raw_secret::RawSecret;
 use super::resolve::Findings;
 use super::resolve_database::filled;
+use super::resolve_secret::secret;
+use super::secret::SecretText;
 use super::url;
 
 const PATH: &str = "identity_service";
@@ -117,7 +117,9 @@ fn provider(
         (Some(raw), None, None) => {
             let token = format!("{path}.playground.shared_token");
             let shared_token = secret(&token, raw.value.shared_token, findings);
-            shared_token.map(|shared_token| Provider::Playground { shared_token })
+            shared_token.map(|token| Provider::Playground {
+                shared_token: SecretText::new(token.text),
+            })
         }
         (None, Some(raw), None) => webhook_of(&format!("{path}.webhook"), raw.value, findings),
         (None, None, Some(raw)) => jwt_of(&format!("{path}.jwt"), raw, findings),
@@ -163,7 +165,11 @@ fn webhook_of(path: &str, raw: RawWebhook, findings: &mut Findings) -> Option<Pr
             );
         }
         for (index, entry) in raw.value.into_iter().enumerate() {
-            secrets.extend(secret(&format!("{secrets_path}[{index}]"), entry, findings));
+            secrets.extend(webhook_secret(
+                &format!("{secrets_path}[{index}]"),
+                entry,
+                findings,
+            ));
         }
     }
     Some(Provider::Webhook {
@@ -291,31 +297,17 @@ fn endpoint(
     })
 }
 
-pub(super) fn secret(
+fn webhook_secret(
     path: &str,
-    raw: Spanned<WordOr<RawPath>>,
-    findings: &mut Findings,
-) -> Option<SecretSource> {
-    let place = raw.referenced;
-    match raw.value {
-        WordOr::Word(text) => Some(SecretSource::Typed(Zeroizing::new(text))),
-        WordOr::Given(RawPath {
-            path: Some(file),
-            from_env: None,
-        }) => filled(format!("{path}.path"), file, findings)
-            .map(|file| SecretSource::File(file.into())),
-        WordOr::Given(RawPath {
-            path: None,
-            from_env: Some(name),
-        }) => filled(format!("{path}.from_env"), name, findings).map(SecretSource::FromEnvironment),
-        WordOr::Given(_) => {
-            let remedy = "write the secret itself, { path: FILE } or { from_env: NAME }";
-            findings.refuse(
-                path,
-                place,
-                "needs exactly one of path and from_env",
-                remedy,
-            );
+    raw: Spanned<RawSecret>,
+    findings: &mut Findings<'_>,
+) -> Option<WebhookSecret> {
+    let secret = secret(path, raw, findings)?;
+    match WebhookSecret::from_base64(&secret.text) {
+        Ok(secret) => Some(secret),
+        Err(error) => {
+            let remedy = "write 24 to 64 random bytes as standard base64";
+            findings.refuse(path, secret.place, secret.complaint(error), remedy);
             None
         }
     }

@@ -4,17 +4,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 use tombolo::SharedKey;
 
-use super::meaning::{KeySource, Mesh, Proof, Transports};
+use super::meaning::{Mesh, Proof, Transports};
 use super::raw::{
-    Anything, Placed, RawConnect, RawDatabaseAuth, RawListen, RawPath, RawPeerToPeer,
-    RawSmallPeerOnly, RawTcpListen, RawTransports, Setting, WordOr,
+    Anything, Placed, RawConnect, RawDatabaseAuth, RawListen, RawPeerToPeer, RawSmallPeerOnly,
+    RawTcpListen, RawTransports, Setting,
 };
+use super::raw_secret::RawSecret;
 use super::resolve::Findings;
-use super::resolve_database::filled;
-use super::{resolve_auth_server, resolve_ws};
+use super::{resolve_auth_server, resolve_secret, resolve_ws};
 
 const AUTH: &str = "database.auth";
 const KEY: &str = "database.auth.small_peer_only.key_b64";
@@ -152,39 +152,18 @@ fn shared_key(raw: RawSmallPeerOnly, findings: &mut Findings) -> Means {
             "small_peer_only has no key_b64: this node has no key to prove itself with; make one with: tombolo shared-key generate",
         ),
         Some(raw) => {
-            let key = key_source(raw, findings).map(Proof::SharedKey);
+            let key = key(raw, findings).map(|key| Proof::SharedKey(Box::new(key)));
             key.map_or(Means::Refused, Means::Given)
         }
     }
 }
 
-fn key_source(raw: Spanned<WordOr<RawPath>>, findings: &mut Findings) -> Option<KeySource> {
-    let place: Location = raw.referenced;
-    match raw.value {
-        WordOr::Word(text) => match SharedKey::parse(&text) {
-            Ok(key) => Some(KeySource::Typed(Box::new(key))),
-            Err(error) => {
-                findings.refuse(KEY, place, error.to_string(), "");
-                None
-            }
-        },
-        WordOr::Given(RawPath {
-            path: Some(path),
-            from_env: None,
-        }) => {
-            filled(format!("{KEY}.path"), path, findings).map(|text| KeySource::File(text.into()))
-        }
-        WordOr::Given(RawPath {
-            path: None,
-            from_env: Some(name),
-        }) => filled(format!("{KEY}.from_env"), name, findings).map(KeySource::FromEnvironment),
-        WordOr::Given(_) => {
-            findings.refuse(
-                KEY,
-                place,
-                "needs exactly one of path and from_env",
-                "write the key itself, { path: FILE } or { from_env: NAME }",
-            );
+fn key(raw: Spanned<RawSecret>, findings: &mut Findings<'_>) -> Option<SharedKey> {
+    let secret = resolve_secret::secret(KEY, raw, findings)?;
+    match SharedKey::parse(&secret.text) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            findings.refuse(KEY, secret.place, secret.complaint(error), "");
             None
         }
     }
