@@ -11,6 +11,7 @@ pub mod error;
 mod evaluate;
 mod expr;
 mod function;
+mod kind;
 pub mod limits;
 pub mod outcome;
 pub mod parameter;
@@ -30,6 +31,7 @@ mod testing;
 
 pub use context::{Context, NoSystemRows, SystemRows};
 pub use error::QueryError;
+pub use kind::StatementKind;
 pub use limits::{Limit, Limits};
 pub use outcome::{Outcome, OutcomeKind, WARNINGS_MAX};
 pub use parameter::{ParameterChange, Parameters};

@@ -6,6 +6,7 @@ use crate::check::statement::{Action, InsertSource, Mode, Namespace, Term};
 use crate::check::{self};
 use crate::context::Context;
 use crate::error::QueryError;
+use crate::kind::StatementKind;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::parse::parse_statement;
 use crate::plan::{Options, explain};
@@ -42,6 +43,12 @@ impl Statement {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What kind of statement it is.
+    #[must_use]
+    pub const fn kind(&self) -> StatementKind {
+        StatementKind::of(self.mode, &self.action)
     }
 
     /// Whether running it can write, so that it needs [`Statement::execute`].

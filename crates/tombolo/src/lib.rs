@@ -63,6 +63,6 @@ pub use tombolo_mesh::{
     DialState, MeshError, MeshStatus, NoUpgrade, ServerStatus, WEBSOCKET_PATH, WebServerError,
     websocket_accept,
 };
-pub use tombolo_query::{OutcomeKind, Parameters, QueryError};
+pub use tombolo_query::{OutcomeKind, Parameters, QueryError, StatementKind};
 pub use tombolo_store::{Snapshot, Store, Timekeeper, engine};
 pub use transaction::{ReadTransaction, Transaction};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tombolo_query::{QueryError, Statement};
+use tombolo_query::{QueryError, Statement, StatementKind};
 
 /// Statements kept; twice as many may be held for a moment.
 const STATEMENTS_MAX: usize = 2048;
@@ -11,10 +11,31 @@ const STATEMENTS_MAX: usize = 2048;
 const TEXT_BYTES_MAX: usize = 4096;
 
 /// A statement that was parsed and checked, to be run any number of times.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Prepared(pub(crate) Arc<Statement>);
 
 impl Prepared {
+    /// Parses a statement that no database keeps.
+    ///
+    /// # Errors
+    /// The text is not a statement.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        parse(text)
+    }
+
+    /// What kind of statement it is.
+    #[must_use]
+    pub fn kind(&self) -> StatementKind {
+        self.0.kind()
+    }
+
+    /// The collections whose documents it may read or write, sorted, system
+    /// collections as `system:name`.
+    #[must_use]
+    pub fn collections(&self) -> Vec<String> {
+        self.0.collections()
+    }
+
     /// Whether running it needs the writer.
     #[must_use]
     pub fn is_mutation(&self) -> bool {

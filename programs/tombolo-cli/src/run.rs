@@ -17,7 +17,7 @@ use tombolo_http::{
 use crate::config::{
     self, Checked, Config, Database as Settings, Enrolment, Http, IdentitySettings,
 };
-use crate::edge::{self, Edge, JoinedDatabase, chain};
+use crate::edge::{self, Edge, JoinedDatabase, LogRecorder, SystemClock, chain};
 use crate::enrolment::Member;
 use crate::identity::{self, IdentityService};
 use crate::{logs, sync_report};
@@ -313,6 +313,8 @@ async fn server(
         request_timeout,
         digest_key,
         identity,
+        clock: Arc::new(SystemClock::start()),
+        recorder: Arc::new(LogRecorder),
     };
     let answer = Edge::new(settings, node);
     Ok(Server {

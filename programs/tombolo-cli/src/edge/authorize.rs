@@ -1,8 +1,12 @@
 //! Who a client is and what it may do. A route can only reach the database with a permit made here.
 //! Keys never leave this file; logs and answers name identities.
 
-use http::{HeaderMap, header};
+use std::sync::Arc;
 
+use http::{HeaderMap, header};
+use tombolo::Prepared;
+
+use super::endpoint::Endpoint;
 use crate::api_key::{KeyRing, KeyVerdict};
 use crate::config::{Clients, Identity, Permission};
 
@@ -14,15 +18,18 @@ pub(crate) enum Guard {
     /// Keys decide.
     Keyed {
         ring: KeyRing,
-        identities: Vec<Identity>,
+        identities: Vec<Arc<Identity>>,
     },
 }
 
 /// A client that was let in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Caller<'a> {
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// No key was asked for, and none gives a right.
+    Nobody,
+    /// `auth: dev_mode`.
     Anyone,
-    Identity(&'a Identity),
+    Identity(Arc<Identity>),
 }
 
 /// Proof that a client may run statements. Only this file makes one.
@@ -58,29 +65,42 @@ impl Guard {
                     .collect();
                 Self::Keyed {
                     ring: KeyRing::new(hashes, digest_key),
-                    identities,
+                    identities: identities.into_iter().map(Arc::new).collect(),
                 }
             }
         }
     }
 
     /// Finds out who asks.
-    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller<'_>, AuthRefusal> {
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, AuthRefusal> {
         let Self::Keyed { ring, identities } = self else {
             return Ok(Caller::Anyone);
         };
         let key = bearer_key(headers).ok_or(AuthRefusal::NoKey)?;
         match ring.check(key).await {
-            KeyVerdict::Identity(index) => Ok(Caller::Identity(&identities[index])),
+            KeyVerdict::Identity(index) => Ok(Caller::Identity(Arc::clone(&identities[index]))),
             KeyVerdict::Unknown => Err(AuthRefusal::UnknownKey),
             KeyVerdict::Busy => Err(AuthRefusal::Busy),
         }
     }
 }
 
-impl Caller<'_> {
-    /// Decides whether this client may run statements.
-    pub(crate) fn permit_execute(&self) -> Result<ExecutePermit, AuthRefusal> {
+impl Caller {
+    /// The name of the identity in records.
+    pub(crate) fn audit_id(&self) -> Option<&str> {
+        match self {
+            Self::Nobody | Self::Anyone => None,
+            Self::Identity(identity) => Some(&identity.audit_id),
+        }
+    }
+
+    /// Decides whether an endpoint is for this client at all, before its body is read.
+    pub(crate) fn may_use(&self, _: Endpoint) -> Result<(), AuthRefusal> {
+        self.require_full()
+    }
+
+    /// Decides whether this client may run this statement.
+    pub(crate) fn permit_execute(&self, _: &Prepared) -> Result<ExecutePermit, AuthRefusal> {
         self.require_full().map(ExecutePermit)
     }
 
@@ -90,8 +110,10 @@ impl Caller<'_> {
     }
 
     fn require_full(&self) -> Result<(), AuthRefusal> {
-        let Self::Identity(identity) = self else {
-            return Ok(());
+        let identity = match self {
+            Self::Anyone => return Ok(()),
+            Self::Nobody => return Err(AuthRefusal::NoKey),
+            Self::Identity(identity) => identity,
         };
         match identity.permission {
             Permission::Full => Ok(()),

@@ -89,23 +89,26 @@ impl JoinedDatabase {
 }
 
 impl Node for JoinedDatabase {
+    fn prepare(&self, statement: &str) -> Result<Prepared, Failure> {
+        self.database.prepare(statement).map_err(failure)
+    }
+
     async fn execute(
         &self,
         _: ExecutePermit,
-        statement: &str,
+        statement: &Prepared,
         arguments: Object,
         time_left: Option<Duration>,
     ) -> Result<Response, Failure> {
-        let statement = self.database.prepare(statement).map_err(failure)?;
         if statement.is_mutation() {
-            return self.write(&statement, arguments, time_left).await;
+            return self.write(statement, arguments, time_left).await;
         }
         match self
             .database
-            .read(&statement, &arguments, Some(TRIED_READ_LIMIT))
+            .read(statement, &arguments, Some(TRIED_READ_LIMIT))
         {
             Err(ExecuteError::Query(QueryError::Stopped)) => {
-                self.scan(statement, arguments, time_left).await
+                self.scan(statement.clone(), arguments, time_left).await
             }
             result => result.map_err(failure),
         }

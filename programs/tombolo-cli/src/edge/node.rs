@@ -4,17 +4,20 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tombolo::{Object, WebSocketDoor};
+use tombolo::{Object, Prepared, WebSocketDoor};
 
 use super::authorize::{ExecutePermit, PresencePermit};
 
 /// A database that runs statements and knows its neighbours.
 pub(crate) trait Node: Send + Sync + 'static {
+    /// Parses a statement.
+    fn prepare(&self, statement: &str) -> Result<Prepared, Failure>;
+
     /// Runs one statement. `time_left` is what remains until the client is told 408.
     fn execute(
         &self,
         permit: ExecutePermit,
-        statement: &str,
+        statement: &Prepared,
         arguments: Object,
         time_left: Option<Duration>,
     ) -> impl Future<Output = Result<tombolo::Response, Failure>> + Send;

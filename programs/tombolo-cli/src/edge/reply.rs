@@ -1,7 +1,7 @@
 //! The answers of the HTTP API: one object for success and failure, shaped as documented.
 //! A failure carries the same members with queryType unknown, so that every client can read it.
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tombolo::Value;
 use tombolo_http::{Response, json_response};
 
@@ -17,6 +17,8 @@ pub(crate) struct Refused {
     pub(crate) description: String,
     /// Line and column, both from 1.
     pub(crate) place: Option<(usize, usize)>,
+    /// What the status wants told besides.
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refused {
@@ -30,6 +32,7 @@ impl Refused {
             code,
             description: description.into(),
             place: None,
+            header: None,
         }
     }
 
@@ -48,6 +51,9 @@ impl Refused {
         body.extend_from_slice(br#"},"warnings":[],"totalWarningsCount":0}"#);
         let mut response = json_response(self.status, body);
         let headers = response.headers_mut();
+        if let Some((name, value)) = &self.header {
+            headers.insert(name.clone(), value.clone());
+        }
         match self.status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

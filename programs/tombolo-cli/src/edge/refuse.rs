@@ -1,0 +1,98 @@
+//! The words for everything that can go wrong behind a route: status, code and what to do.
+
+use http::StatusCode;
+use tombolo_http::BodyError;
+
+use super::authorize::AuthRefusal;
+use super::node::Failure;
+use super::question;
+use super::record::RecorderFull;
+use super::reply::Refused;
+
+pub(super) fn refuse_client(refusal: AuthRefusal) -> Refused {
+    match refusal {
+        AuthRefusal::NoKey => Refused::new(
+            StatusCode::UNAUTHORIZED,
+            "no_key",
+            "send the API key as: Authorization: Bearer <key>",
+        ),
+        AuthRefusal::UnknownKey => Refused::new(
+            StatusCode::UNAUTHORIZED,
+            "unknown_key",
+            "this API key belongs to no identity; ask the operator for one",
+        ),
+        AuthRefusal::NotPermitted => Refused::new(
+            StatusCode::FORBIDDEN,
+            "not_permitted",
+            "this identity has no permission set that allows it; ask the operator",
+        ),
+        AuthRefusal::Busy => Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy_keys",
+            "too many unknown API keys are being checked; try again later",
+        ),
+    }
+}
+
+pub(super) fn refuse_body(error: BodyError) -> Refused {
+    match error {
+        BodyError::TooLarge { .. } => Refused::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            error.to_string(),
+        ),
+        BodyError::Broken(_) => {
+            Refused::new(StatusCode::BAD_REQUEST, "body_broken", error.to_string())
+        }
+    }
+}
+
+pub(super) fn refuse_question(error: question::QuestionError) -> Refused {
+    let mut refused = Refused::new(StatusCode::BAD_REQUEST, "bad_body", error.to_string());
+    if let question::QuestionError::NotJson(error) = &error {
+        refused.place = Some((error.line, error.column));
+    }
+    refused
+}
+
+pub(super) fn refuse_failed(failure: Failure, id: tombolo_http::RequestId) -> Refused {
+    match failure {
+        Failure::Statement {
+            code,
+            message,
+            place,
+        } => Refused {
+            place,
+            ..Refused::new(StatusCode::BAD_REQUEST, code, message)
+        },
+        Failure::NotPermitted { message } => {
+            Refused::new(StatusCode::FORBIDDEN, "not_permitted_here", message)
+        }
+        Failure::Busy => Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "too many statements wait; try again later",
+        ),
+        Failure::TimedOut => Refused::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timed_out",
+            "the statement took too long and was given up; ask for less",
+        ),
+        Failure::Internal { reason } => {
+            tracing::error!(request_id = %id, reason, "a request failed inside the node");
+            Refused::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the node failed; its log names this request by its x-request-id",
+            )
+        }
+    }
+}
+
+pub(super) fn refuse_unrecorded(full: RecorderFull) -> Refused {
+    Refused::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "audit_full",
+        full.to_string(),
+    )
+}
