@@ -3,19 +3,38 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderValue, StatusCode, header, request};
 
+use crate::body::Body;
 use crate::request::Request;
 
-/// An answer whose body is already in memory.
-pub type Response = http::Response<Full<Bytes>>;
+/// An answer.
+pub type Response = http::Response<Body>;
+
+/// How long a request may wait for its answer to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// [`Limits::request_timeout`](crate::Limits::request_timeout), then 408.
+    OfServer,
+    /// As long as its bytes move: for uploads and answers that wait for something to happen.
+    /// A client that neither sends nor takes is still cut off.
+    WhileBytesMove,
+}
 
 /// Something that answers requests. A closure `Fn(Request) -> Future<Output = Response>` is one.
 pub trait Answer: Send + Sync + 'static {
     /// Answers one request. It is dropped when the request's time is over, so it must not hold
     /// work that has to finish.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// How long the request with this head may take; asked once, before it is answered.
+    fn time_limit(&self, head: &request::Parts) -> TimeLimit {
+        let _ = head;
+        TimeLimit::OfServer
+    }
+
+    /// The server accepts nothing more and drains: answers that would never end should end now.
+    fn stopping(&self) {}
 
     /// Renders a refusal of the server itself in the program's own error shape.
     fn refuse(&self, refusal: &Refusal) -> Response {
@@ -88,7 +107,7 @@ impl Refusal {
 /// A response with a JSON body.
 pub fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response

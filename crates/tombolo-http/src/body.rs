@@ -1,99 +1,166 @@
-//! Reading a request body under a limit.
-//! The length a client announces is believed only when it is too large; memory follows bytes that arrived.
+//! The body of an answer: whole in memory, or chunks that its route sends while the client takes them.
+//! A route never gets further ahead of its client than the chunks its channel holds.
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
-use http_body::Body;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-/// After a refusal, at most this much of the body is still taken and thrown away,
-/// so that a client which writes before it reads finds the answer instead of a reset connection.
-const DISCARD_BYTES_MAX: usize = 1024 * 1024;
-/// First allocation for a body that comes in several pieces.
-const FIRST_BYTES_MAX: usize = 64 * 1024;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::Full;
+use tokio::sync::mpsc;
 
-/// An unread request body.
+use crate::activity::{Activity, Sending};
+
+/// The body of an answer.
 #[derive(Debug)]
-pub struct RequestBody {
-    incoming: Incoming,
-    bytes_max: usize,
-    awaits_continue: bool,
+pub struct Body(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Whole(Full<Bytes>),
+    Streaming(Stream),
 }
 
-/// Why a body could not be read. Both are the client's fault.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// More bytes than the route or the server allows: 413.
-    #[error("the request body is larger than {bytes_max} bytes; send less or split the request")]
-    TooLarge {
-        /// The limit that was passed.
-        bytes_max: usize,
-    },
-    /// The connection broke or the framing is wrong: 400.
-    #[error("the request body ended early or its framing is wrong; send it again")]
-    Broken(#[source] hyper::Error),
+#[derive(Debug)]
+struct Stream {
+    chunks: mpsc::Receiver<Bytes>,
+    is_broken: Arc<AtomicBool>,
+    /// Set once a connection carries it.
+    sending: Option<Sending>,
 }
 
-impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, bytes_max: usize) -> Self {
-        Self {
-            incoming,
-            bytes_max,
-            awaits_continue: headers.contains_key(header::EXPECT),
-        }
+/// What a route sends its answer through. Dropped, it ends the answer well; dropped by a panic, it cuts it.
+#[derive(Debug)]
+pub struct BodySender {
+    chunks: mpsc::Sender<Bytes>,
+    is_broken: Arc<AtomicBool>,
+}
+
+/// The client left, or was cut off because it took nothing for too long. There is nothing to mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client has left, or took nothing for too long")]
+pub struct ClientGone;
+
+/// The route gave the answer up after it had begun; the client sees a connection that broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the route could not finish its answer")]
+pub struct AnswerCut;
+
+impl Body {
+    /// A body that is in memory.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Whole(Full::new(bytes.into())))
     }
 
-    /// Reads the whole body, at most `bytes_max` or the server's own limit, whichever is less.
+    /// No body.
+    pub fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    /// A body that is sent while it is made. At most `chunks_max` (at least 1) chunks wait for the client.
+    /// The size of a chunk is the route's to bound; tens of KiB are good.
+    pub fn channel(chunks_max: usize) -> (BodySender, Self) {
+        let (sender, chunks) = mpsc::channel(chunks_max.max(1));
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let stream = Stream {
+            chunks,
+            is_broken: Arc::clone(&is_broken),
+            sending: None,
+        };
+        let sender = BodySender {
+            chunks: sender,
+            is_broken,
+        };
+        (sender, Self(Kind::Streaming(stream)))
+    }
+
+    /// Lets the watchdog of a connection see how far a streaming body is.
+    pub(crate) fn watch(&mut self, activity: &Arc<Activity>) {
+        if let Kind::Streaming(stream) = &mut self.0 {
+            stream.sending = Some(activity.sending());
+        }
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::full(text)
+    }
+}
+
+impl BodySender {
+    /// Hands over the next chunk; waits while `chunks_max` of them wait for the client.
     ///
     /// # Errors
-    /// [`BodyError::TooLarge`] at the first byte above the limit, [`BodyError::Broken`] if the rest never came.
-    pub async fn read(mut self, bytes_max: usize) -> Result<Bytes, BodyError> {
-        let bytes_max = bytes_max.min(self.bytes_max);
-        if self.incoming.size_hint().lower() > bytes_max as u64 {
-            return Err(self.refuse(bytes_max).await);
-        }
-        let Some(first) = self.next().await? else {
-            return Ok(Bytes::new());
-        };
-        if first.len() > bytes_max {
-            return Err(self.refuse(bytes_max).await);
-        }
-        if self.incoming.is_end_stream() {
-            return Ok(first);
-        }
-        self.read_rest(first, bytes_max).await
+    /// [`ClientGone`]: nobody will take more.
+    pub async fn send(&self, chunk: Bytes) -> Result<(), ClientGone> {
+        self.chunks.send(chunk).await.map_err(|_| ClientGone)
     }
 
-    async fn read_rest(mut self, first: Bytes, bytes_max: usize) -> Result<Bytes, BodyError> {
-        let mut whole = BytesMut::with_capacity(first.len().max(FIRST_BYTES_MAX.min(bytes_max)));
-        whole.extend_from_slice(&first);
-        while let Some(piece) = self.next().await? {
-            if piece.len() > bytes_max - whole.len() {
-                return Err(self.refuse(bytes_max).await);
-            }
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole.freeze())
+    /// Completes when the client has gone, so that a route that has nothing to send hears of it.
+    pub async fn client_gone(&self) {
+        self.chunks.closed().await;
     }
 
-    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
-        while let Some(frame) = self.incoming.frame().await {
-            if let Ok(piece) = frame.map_err(BodyError::Broken)?.into_data() {
-                return Ok(Some(piece));
-            }
+    /// Cuts the answer after what was sent, so that the client does not take it for a whole one.
+    pub fn fail(self) {
+        self.is_broken.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for BodySender {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.is_broken.store(true, Ordering::Release);
         }
-        Ok(None)
+    }
+}
+
+impl Stream {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, AnswerCut>>> {
+        let polled = self.chunks.poll_recv(context);
+        if let Some(sending) = &mut self.sending {
+            sending.waits_for_route(polled.is_pending());
+        }
+        polled.map(|chunk| match chunk {
+            Some(chunk) => Some(Ok(chunk)),
+            None if self.is_broken.load(Ordering::Acquire) => Some(Err(AnswerCut)),
+            None => None,
+        })
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = AnswerCut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerCut>>> {
+        match &mut self.0 {
+            Kind::Whole(whole) => Pin::new(whole)
+                .poll_frame(context)
+                .map_err(|never| match never {}),
+            Kind::Streaming(stream) => stream
+                .poll_chunk(context)
+                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+        }
     }
 
-    async fn refuse(mut self, bytes_max: usize) -> BodyError {
-        let mut discarded = 0;
-        while !self.awaits_continue && discarded < DISCARD_BYTES_MAX {
-            match self.next().await {
-                Ok(Some(piece)) => discarded += piece.len(),
-                Ok(None) | Err(_) => break,
-            }
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(whole) => whole.is_end_stream(),
+            Kind::Streaming(_) => false,
         }
-        BodyError::TooLarge { bytes_max }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(whole) => whole.size_hint(),
+            Kind::Streaming(_) => SizeHint::default(),
+        }
     }
 }

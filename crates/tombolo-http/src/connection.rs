@@ -24,11 +24,11 @@ use tokio::time::{Instant, interval_at, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{Activity, InWork, QUIET_LOOKS, Watchdog};
-use crate::answer::{Answer, Refusal, Response};
-use crate::body::RequestBody;
+use crate::answer::{Answer, Refusal, Response, TimeLimit};
 use crate::limits::Limits;
 use crate::metered::Metered;
 use crate::request::{Request, RequestId};
+use crate::request_body::RequestBody;
 
 /// Requests of one HTTP/2 connection in work at once; the client's next ones wait on its side.
 const STREAMS_MAX: u32 = 128;
@@ -161,7 +161,12 @@ impl<A: Answer> Site<A> {
         let (head, incoming) = request.into_parts();
         let mut response = match self.check_head(&head) {
             Ok(()) => {
-                let body = RequestBody::new(incoming, &head.headers, self.limits.body_bytes_max);
+                let body = RequestBody::new(
+                    incoming,
+                    &head.headers,
+                    self.limits.body_bytes_max,
+                    Arc::clone(in_work.activity()),
+                );
                 self.answer_in_time(Request {
                     head,
                     body,
@@ -173,6 +178,7 @@ impl<A: Answer> Site<A> {
             Err(refusal) => self.answer.refuse(&refusal),
         };
         response.headers_mut().insert(REQUEST_ID, id.header_value());
+        response.body_mut().watch(in_work.activity());
         drop(in_work);
         Ok(response)
     }
@@ -191,10 +197,14 @@ impl<A: Answer> Site<A> {
 
     async fn answer_in_time(&self, request: Request) -> Response {
         let id = request.id;
+        let limit = match self.answer.time_limit(&request.head) {
+            TimeLimit::OfServer => self.limits.request_timeout,
+            TimeLimit::WhileBytesMove => None,
+        };
         let mut answer = pin!(caught(self.answer.answer(request)));
         // Most answers are ready at the first poll; only the others pay for a timer.
         let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
-        let outcome = match (first, self.limits.request_timeout) {
+        let outcome = match (first, limit) {
             (Poll::Ready(outcome), _) => outcome,
             (Poll::Pending, None) => answer.await,
             (Poll::Pending, Some(limit)) => match timeout(limit, answer).await {
@@ -294,7 +304,9 @@ impl Watch {
                 }
             }
             while looks.poll_tick(context).is_ready() {
-                if watchdog.finds_quiet(&activity) {
+                // A slow client has the whole drain limit to take what it was promised.
+                let is_promised = is_draining && activity.is_sending();
+                if watchdog.finds_quiet(&activity) && !is_promised {
                     return Poll::Ready(());
                 }
             }

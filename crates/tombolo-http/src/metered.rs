@@ -1,5 +1,6 @@
 //! A socket that tells the connection's watchdog about every byte the client takes.
-//! Bytes that arrive are not counted: a client that drips a request head makes no progress.
+//! Bytes that arrive are not counted here: a client that drips a request head makes no progress.
+//! Those of a request body are counted when its route takes them.
 
 use std::io;
 use std::pin::Pin;

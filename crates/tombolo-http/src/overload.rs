@@ -23,8 +23,8 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 /// The bytes of the answer, rendered once per server.
 pub(crate) async fn render<A: Answer>(answer: &A, connections_max: usize) -> Vec<u8> {
     let response = answer.refuse(&Refusal::TooManyConnections { connections_max });
-    let Ok(body) = response.into_body().collect().await;
-    let body = body.to_bytes();
+    let body = response.into_body().collect().await;
+    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
     let mut bytes = format!(
         "HTTP/1.1 {}\r\ncontent-type: application/json\r\nretry-after: {RETRY_AFTER_SECONDS}\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n",

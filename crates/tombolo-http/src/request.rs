@@ -8,14 +8,14 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::body::RequestBody;
+use crate::request_body::RequestBody;
 
 /// A request whose head is complete and within the limits; its body is still unread.
 #[derive(Debug)]
 pub struct Request {
     /// Method, path, header fields, version.
     pub head: request::Parts,
-    /// Unread until [`RequestBody::read`].
+    /// Unread until [`RequestBody::read`] or [`RequestBody::chunk`].
     pub body: RequestBody,
     /// Sent back as `x-request-id`.
     pub id: RequestId,

@@ -74,9 +74,11 @@ impl<A: Answer> Server<A> {
         let Gate {
             listener,
             connections,
+            site,
             ..
         } = gate;
         drop(listener);
+        site.answer.stopping();
         drop(stop_sender);
         drain(connections, drain_limit).await
     }

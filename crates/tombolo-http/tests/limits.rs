@@ -17,8 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tombolo_http::{
-    BodyError, Drained, Limits, ListenError, Listener, Request, Response, Server, Transport,
-    json_response,
+    Drained, Limits, ListenError, Listener, Request, Response, Server, Transport, json_response,
 };
 
 struct Running {
@@ -33,8 +32,7 @@ async fn route(request: Request) -> Response {
         "/hang" => pending().await,
         _ => match request.body.read(usize::MAX).await {
             Ok(body) => json_response(StatusCode::OK, body.len().to_string()),
-            Err(BodyError::TooLarge { .. }) => json_response(StatusCode::PAYLOAD_TOO_LARGE, "{}"),
-            Err(BodyError::Broken(_)) => json_response(StatusCode::BAD_REQUEST, "{}"),
+            Err(error) => json_response(error.status(), "{}"),
         },
     }
 }

@@ -35,16 +35,13 @@ pub(super) fn refuse_client(refusal: AuthRefusal) -> Refused {
 }
 
 pub(super) fn refuse_body(error: BodyError) -> Refused {
-    match error {
-        BodyError::TooLarge { .. } => Refused::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            error.to_string(),
-        ),
-        BodyError::Broken(_) => {
-            Refused::new(StatusCode::BAD_REQUEST, "body_broken", error.to_string())
-        }
-    }
+    let code = match error {
+        BodyError::TooLarge { .. } => "body_too_large",
+        BodyError::Broken(_) => "body_broken",
+        BodyError::NotGzip(_) => "body_not_gzip",
+        BodyError::UnknownEncoding => "unknown_encoding",
+    };
+    Refused::new(error.status(), code, error.to_string())
 }
 
 pub(super) fn refuse_question(error: question::QuestionError) -> Refused {

@@ -130,7 +130,7 @@ mod tests {
     use tombolo::{OutcomeKind, json};
 
     async fn text(response: Response) -> String {
-        let Ok(body) = response.into_body().collect().await;
+        let body = response.into_body().collect().await.unwrap();
         String::from_utf8(body.to_bytes().to_vec()).unwrap()
     }
 

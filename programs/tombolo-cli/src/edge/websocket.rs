@@ -1,11 +1,9 @@
 //! The path where peers sync over WebSocket. It asks for no API key: whoever connects proves
 //! itself to the mesh, with the same TLS and the same checks as on any other connection.
 
-use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::Full;
 use tombolo::{WebSocketDoor, websocket_accept};
-use tombolo_http::{Request, Response};
+use tombolo_http::{Body, Request, Response};
 
 use super::reply::Refused;
 
@@ -34,7 +32,7 @@ pub(super) fn switch(mut request: Request, door: Option<WebSocketDoor>) -> Respo
             }
         }
     });
-    let mut response = Response::new(Full::new(Bytes::new()));
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = headers;
     response

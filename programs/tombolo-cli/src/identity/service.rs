@@ -272,9 +272,8 @@ impl IdentityService {
 fn unread(error: BodyError) -> Turned {
     match error {
         BodyError::TooLarge { .. } => (Refused::TooLarge, Reason::Body),
-        BodyError::Broken(_) => {
-            let text = "the request broke off".to_owned();
-            (Refused::Malformed(text), Reason::Body)
+        BodyError::Broken(_) | BodyError::NotGzip(_) | BodyError::UnknownEncoding => {
+            (Refused::Malformed(error.to_string()), Reason::Body)
         }
     }
 }
