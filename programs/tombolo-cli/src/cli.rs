@@ -62,6 +62,20 @@ pub(crate) enum ConfigVerb {
     /// Check a configuration file and the files it names; exit with 1 if anything is wrong.
     #[command(after_help = "Example:\n  tombolo config validate -c edge.yaml")]
     Validate(ConfigFile),
+    /// Print the JSON Schema of configuration files, for editors.
+    #[command(
+        after_help = "Example:\n  tombolo config schema json > tombolo.schema.json\n\nAn editor with a YAML language server then helps in a file that begins with\n  # yaml-language-server: $schema=./tombolo.schema.json"
+    )]
+    Schema {
+        /// The language that the schema is written in.
+        form: SchemaForm,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum SchemaForm {
+    Json,
+    Yaml,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@
 mod api_key;
 mod cli;
 mod config;
+mod config_verbs;
 mod doctor;
 mod edge;
 mod enrolment;

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::api_key::{GeneratedKey, HashError, KeyHash};
-use crate::cli::{ApiKeyVerb, Command, ConfigFile, ConfigVerb, IdentityVerb, SharedKeyVerb, Verb};
+use crate::cli::{ApiKeyVerb, Command, ConfigFile, IdentityVerb, SharedKeyVerb, Verb};
 use crate::config::{self, Checked, FileError, InsecureListen};
+use crate::config_verbs;
 use crate::doctor::{self, Verdict};
 use crate::identity::{self, IdentityVerbError};
 use crate::run::{self, RunError};
@@ -16,7 +17,7 @@ use crate::shared_key::{self, GenerateError};
 
 /// Why a verb failed; its text is for the operator.
 #[derive(Debug, thiserror::Error)]
-enum VerbError {
+pub(crate) enum VerbError {
     #[error(transparent)]
     Config(#[from] FileError),
     #[error(transparent)]
@@ -43,7 +44,7 @@ pub(crate) fn perform(command: Command) -> ExitCode {
     let outcome = match command.verb {
         Verb::Run(file) => start(&file),
         Verb::Doctor(file) => examine(&file),
-        Verb::Config(ConfigVerb::Validate(file)) => validate(&file),
+        Verb::Config(verb) => config_verbs::perform(verb),
         Verb::ApiKey(ApiKeyVerb::Generate) => generate_key(),
         Verb::ApiKey(ApiKeyVerb::Validate { key, hash }) => validate_key(&key, &hash),
         Verb::SharedKey(SharedKeyVerb::Generate { output }) => {
@@ -74,16 +75,8 @@ fn examine(file: &ConfigFile) -> Result<ExitCode, VerbError> {
     })
 }
 
-fn validate(file: &ConfigFile) -> Result<ExitCode, VerbError> {
-    let checked = read(file)?;
-    for notice in &checked.config.notices {
-        writeln!(stderr(), "note: {notice}")?;
-    }
-    writeln!(stdout(), "{} is valid", file.path.display())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn read(file: &ConfigFile) -> Result<Checked, FileError> {
+/// Reads and checks the configuration, its files and its secrets.
+pub(crate) fn read(file: &ConfigFile) -> Result<Checked, FileError> {
     let insecure = if file.allow_insecure_listen {
         InsecureListen::Allowed
     } else {

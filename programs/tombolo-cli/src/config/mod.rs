@@ -7,8 +7,6 @@ mod meaning;
 mod meaning_identity;
 mod problem;
 mod raw;
-mod raw_identity;
-mod raw_secret;
 mod read;
 mod resolve;
 mod resolve_auth;
@@ -21,6 +19,7 @@ mod resolve_mesh;
 mod resolve_secret;
 mod resolve_subscriptions;
 mod resolve_ws;
+mod schema;
 pub(crate) mod secret;
 mod url;
 
@@ -34,6 +33,7 @@ pub(crate) use meaning_identity::{
 };
 pub(crate) use problem::ConfigError;
 pub(crate) use resolve::InsecureListen;
+pub(crate) use schema::schema;
 pub(crate) use url::is_public;
 
 /// What `parse` must know besides the text.

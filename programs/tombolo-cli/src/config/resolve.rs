@@ -1,11 +1,13 @@
 //! From what was typed to what is meant. Every refusal is collected, so that one run tells all of them.
 //! A feature that is not built yet is refused by name when it is asked for; `false` and `null` always pass.
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 
 use super::meaning::{Config, Console, Level, Logging};
 use super::problem::Problem;
-use super::raw::{Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, WordOr};
+use super::raw::{
+    Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, Spanned, WordOr,
+};
 use super::resolve_mesh::{Door, OwnService};
 use super::secret::Outside;
 use super::{resolve_database, resolve_http, resolve_identity};
@@ -86,17 +88,9 @@ impl Findings<'_> {
         path: &str,
         value: Placed<Setting<T>>,
     ) -> Option<Spanned<T>> {
-        let Spanned {
-            value,
-            referenced,
-            defined,
-        } = value?;
+        let Spanned { value, referenced } = value?;
         match value {
-            Setting::Given(value) => Some(Spanned {
-                value,
-                referenced,
-                defined,
-            }),
+            Setting::Given(value) => Some(Spanned { value, referenced }),
             Setting::Bool(false) => None,
             Setting::Bool(true) => {
                 let remedy = "write the values it should have, or set it to null";

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_saphyr::Spanned;
-
 use super::meaning::{Clients, Identity, Permission};
-use super::raw::{Placed, RawAuth, RawIdentity, RawPermissionSet, Setting, WordOr};
+use super::raw::{Placed, RawAuth, RawIdentity, RawPermissionSet, Setting, Spanned, WordOr};
 use super::resolve::Findings;
 use super::resolve_secret::{Secret, secret};
 use crate::api_key::KeyHash;

@@ -1,10 +1,9 @@
 //! The key `database.auth.server`: the identity service that this node logs in to, and as whom.
 
-use serde_saphyr::Spanned;
 use tombolo::AuthServer;
 
 use super::meaning::Login;
-use super::raw::RawAuthServer;
+use super::raw::{RawAuthServer, Spanned};
 use super::resolve::Findings;
 use super::resolve_database::filled;
 use super::resolve_secret::secret;

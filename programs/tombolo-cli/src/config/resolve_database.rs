@@ -1,10 +1,10 @@
 //! The section `database`: the local replica, what it asks its peers for, and where it lies.
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 use tombolo::OnLostAccess;
 
 use super::meaning::{Database, Directory};
-use super::raw::{Placed, RawDatabase};
+use super::raw::{Placed, RawDatabase, Spanned};
 use super::resolve::Findings;
 use super::resolve_mesh::{Door, OwnService};
 use super::{resolve_directory, resolve_mesh, resolve_subscriptions};

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 
 use super::meaning::Directory;
-use super::raw::{Placed, RawPath, WordOr};
+use super::raw::{Placed, RawPath, Spanned, WordOr};
 use super::resolve::Findings;
 use super::resolve_database::filled;
 

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 use tombolo_http::Limits;
 
 use super::meaning::{Api, Clients, Encryption, Http};
 use super::raw::{
-    Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, RawTls, Setting, WordOr,
+    Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, RawTls, Setting, Spanned, WordOr,
 };
 use super::resolve::{Findings, InsecureListen};
 use super::resolve_auth;

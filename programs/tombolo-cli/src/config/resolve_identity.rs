@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 use tombolo::{Object, Value};
 use tombolo_identity::{
     EXPIRATION_S_MAX, Grants, PLAYGROUND_PROVIDER, PROVIDER_BYTES_MAX, ProviderAnswer,
@@ -12,9 +12,10 @@ use tombolo_identity::{
 
 use super::meaning::{Encryption, Http};
 use super::meaning_identity::{Endpoint, IdentityService, KeysFrom, LoginLimits, Provider};
-use super::raw::{Placed, Setting};
-use super::raw_identity::{RawIdentityService, RawJwt, RawLoginLimits, RawProvider, RawWebhook};
-use super::raw_secret::RawSecret;
+use super::raw::{
+    Placed, RawIdentityService, RawJwt, RawLoginLimits, RawProvider, RawSecret, RawWebhook,
+    Setting, Spanned,
+};
 use super::resolve::Findings;
 use super::resolve_database::filled;
 use super::resolve_secret::secret;

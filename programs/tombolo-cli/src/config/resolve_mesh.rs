@@ -4,15 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
 use tombolo::SharedKey;
 
 use super::meaning::{Mesh, Proof, Transports};
 use super::raw::{
-    Anything, Placed, RawConnect, RawDatabaseAuth, RawListen, RawPeerToPeer, RawSmallPeerOnly,
-    RawTcpListen, RawTransports, Setting,
+    Anything, Placed, RawConnect, RawDatabaseAuth, RawListen, RawPeerToPeer, RawSecret,
+    RawSmallPeerOnly, RawTcpListen, RawTransports, Setting, Spanned,
 };
-use super::raw_secret::RawSecret;
 use super::resolve::Findings;
 use super::{resolve_auth_server, resolve_secret, resolve_ws};
 

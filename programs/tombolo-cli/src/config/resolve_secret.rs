@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 use zeroize::Zeroizing;
 
-use super::raw_secret::{RawElsewhere, RawSecret};
+use super::raw::{RawElsewhere, RawSecret, Spanned};
 use super::resolve::Findings;
 use super::resolve_database::filled;
 use super::secret::SecretFile;

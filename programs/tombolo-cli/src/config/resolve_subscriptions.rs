@@ -1,10 +1,10 @@
 //! The key `database.subscriptions`: what the node asks its peers for, each entry checked as the database will check it.
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 use tombolo::{Object, QueryError, SUBSCRIPTIONS_MAX, check_subscription};
 
 use super::meaning::Subscription;
-use super::raw::{Placed, RawSubscription, Setting, WordOr};
+use super::raw::{Placed, RawSubscription, Setting, Spanned, WordOr};
 use super::resolve::Findings;
 
 const PATH: &str = "database.subscriptions";

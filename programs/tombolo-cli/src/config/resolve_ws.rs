@@ -1,9 +1,8 @@
 //! The servers that are dialled over WebSocket: those of `known_ws_servers`, and the one of `enable_cloud_sync`.
 
-use serde_saphyr::Spanned;
 use tombolo::{AuthServer, WEBSOCKET_PATH, WebSocketServer};
 
-use super::raw::{Placed, RawWebServer, Setting, WordOr};
+use super::raw::{Placed, RawWebServer, Setting, Spanned, WordOr};
 use super::resolve::Findings;
 use super::resolve_database::filled;
 

@@ -3,27 +3,32 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
-use super::raw::Placed;
+use super::Placed;
+use super::schema::{exactly_one, path_of_file};
 
 /// A secret, or where it is.
-pub(super) enum RawSecret {
+pub(crate) enum RawSecret {
     /// With `${NAME}` still in it.
     Typed(Zeroizing<String>),
     Elsewhere(RawElsewhere),
 }
 
-/// Where a secret is.
-#[derive(Debug, Deserialize)]
+/// Where a secret is: exactly one of both.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawElsewhere {
+#[schemars(rename = "SecretElsewhere", transform = path_of_file, transform = exactly_one)]
+pub(crate) struct RawElsewhere {
+    /// The file that holds it, and nothing else but white space; absolute, or relative to this file. If others can read it, the node says so.
     #[serde(alias = "path")]
-    pub(super) from_file: Placed<String>,
-    pub(super) from_env: Placed<String>,
+    pub(crate) from_file: Placed<String>,
+    /// The environment variable that holds it.
+    pub(crate) from_env: Placed<String>,
 }
 
 impl fmt::Debug for RawSecret {
