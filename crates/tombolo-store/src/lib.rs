@@ -5,6 +5,7 @@
 //! both are arguments. `docs/formats/store.md` holds the bytes that it reads and writes.
 
 mod arrival;
+pub mod attachments;
 mod catalog;
 mod chain;
 mod codec;
