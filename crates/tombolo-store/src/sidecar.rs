@@ -1,4 +1,4 @@
-//! Bytes that other parts keep beside the documents, in the same commits: sessions and attachments.
+//! Bytes that other parts keep beside the documents, in the same commits: sessions.
 //!
 //! The store never looks into them.
 
@@ -9,15 +9,12 @@ use crate::engine::Keyspace;
 pub enum Sidecar {
     /// What a session remembers about its peer: cursors, refused documents.
     Sessions,
-    /// Attachment chunks.
-    Attachments,
 }
 
 impl Sidecar {
     pub(crate) const fn keyspace(self) -> Keyspace {
         match self {
             Self::Sessions => Keyspace::Sessions,
-            Self::Attachments => Keyspace::Attachments,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The store: opening it, reading from it, and the queue to its one writer.
 
 use std::{
+    collections::BTreeSet,
     ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use tombolo_document::{HybridClock, SiteId, clock::DEFAULT_SKEW_LIMIT_MS};
+use tombolo_document::{
+    HybridClock, SiteId, attachment::AttachmentId, clock::DEFAULT_SKEW_LIMIT_MS,
+};
 
 use crate::{
     StoreError,
@@ -18,6 +21,7 @@ use crate::{
     chain::{self, HEADS_CHECKED_ON_OPEN},
     engine::{Batch, Engine, EngineStats, Keyspace},
     job::{Commit, Done, TypedJob, WriteError},
+    mentions::Unmentioned,
     open_transaction::OpenTransaction,
     overlay::Overlay,
     snapshot::{Snapshot, View},
@@ -111,6 +115,7 @@ pub struct Store {
     queue: Option<SyncSender<Request>>,
     engine: Arc<dyn Engine>,
     published: Arc<Published>,
+    unmentioned: Arc<Unmentioned>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -128,11 +133,13 @@ impl Store {
             site: settings.site,
         };
         let published = Arc::new(Published(Mutex::new(Arc::new(view))));
+        let unmentioned = Arc::new(Unmentioned::default());
         let (queue, requests) = sync_channel(WRITES_WAITING_MAX);
         let writer = Writer {
             engine: Arc::clone(&engine),
             queue: requests,
             published: Arc::clone(&published),
+            unmentioned: Arc::clone(&unmentioned),
             site: settings.site,
             clock: HybridClock::new(state.high_water, settings.skew_limit_ms),
             state,
@@ -159,6 +166,7 @@ impl Store {
             queue: Some(queue),
             engine,
             published,
+            unmentioned,
             writer: Some(writer),
         })
     }
@@ -166,6 +174,13 @@ impl Store {
     /// The newest durable state. Never waits for a writer.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.published.view())
+    }
+
+    /// The attachments that live documents ceased to refer to since this was last called; whether
+    /// others refer to them is not said. `None` if there were more than
+    /// [`crate::UNMENTIONED_MAX`].
+    pub fn take_unmentioned(&self) -> Option<BTreeSet<AttachmentId>> {
+        self.unmentioned.take()
     }
 
     /// Size and counters of the engine.

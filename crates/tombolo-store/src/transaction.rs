@@ -16,6 +16,7 @@ use crate::{
     engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
     evicted, indexing,
     layout::{self, DocumentRecord},
+    mentions,
     overlay::Overlay,
     reads::{Reads, serve_queries},
     receive::{Body, Incoming, Received, Unknown},
@@ -284,13 +285,9 @@ impl<'w> Transaction<'w> {
         }
         evicted::check(self, &before.key, vector, origin)?;
         let arrivals = self.note_arrival(old.as_ref(), vector, origin, &before.key)?;
-        indexing::move_entries(
-            self,
-            &collection,
-            id.as_bytes(),
-            old.as_ref(),
-            live.then_some(document),
-        )?;
+        let shown = live.then_some(document);
+        indexing::move_entries(self, &collection, id.as_bytes(), old.as_ref(), shown)?;
+        mentions::move_mentions(self, &before.key, old.as_ref(), shown)?;
         let record = DocumentRecord::write(live, &arrivals, vector, document);
         self.set(Keyspace::Documents, before.key.clone(), Some(record))?;
         self.set(
@@ -347,6 +344,7 @@ impl<'w> Transaction<'w> {
         let record = DocumentRecord::read(&bytes)?;
         let vector = record.vector()?;
         indexing::move_entries(self, &collection, id.as_bytes(), Some(&record), None)?;
+        mentions::move_mentions(self, &key, Some(&record), None)?;
         let arrivals = record.arrivals(&vector)?;
         if let Some(commit) = arrivals.last_commit() {
             self.set(Keyspace::Changes, layout::change_key(commit, &key), None)?;

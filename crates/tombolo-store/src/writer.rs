@@ -23,6 +23,7 @@ use crate::{
     evicted,
     job::{Commit, Job, Verdict},
     layout,
+    mentions::Unmentioned,
     open_transaction::{CommitDone, OpenTransaction, STEPS_WAITING_MAX, Step},
     overlay::Overlay,
     snapshot::View,
@@ -51,6 +52,7 @@ pub(crate) struct Writer {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) queue: Receiver<Request>,
     pub(crate) published: Arc<Published>,
+    pub(crate) unmentioned: Arc<Unmentioned>,
     pub(crate) surroundings: Surroundings,
     pub(crate) site: SiteId,
     pub(crate) clock: HybridClock,
@@ -217,6 +219,7 @@ impl Writer {
             .set(Keyspace::Meta, STATE_KEY, Some(self.state.record().into()))?;
         self.engine.write(self.overlay.batch())?;
         self.engine.flush()?;
+        self.unmentioned.note(self.overlay.batch());
         let bytes = self.engine.snapshot()?;
         Ok(View {
             bytes,

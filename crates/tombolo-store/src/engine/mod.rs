@@ -50,7 +50,7 @@ pub enum Keyspace {
     Sessions,
     /// Versions, ids, high-water marks, registries.
     Meta,
-    /// Attachment chunks.
+    /// Which documents refer to which attachments.
     Attachments,
 }
 

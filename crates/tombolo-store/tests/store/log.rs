@@ -149,10 +149,7 @@ fn what_stands_beside_the_documents_is_kept_in_the_same_commit() {
             .as_deref(),
         Some(&b"cursor"[..])
     );
-    assert_eq!(
-        snapshot.sidecar(Sidecar::Attachments, b"peer").unwrap(),
-        None
-    );
+    assert_eq!(snapshot.sidecar(Sidecar::Sessions, b"other").unwrap(), None);
     snapshot.verify().unwrap();
 }
 

@@ -11,6 +11,7 @@ mod eviction;
 mod indexes;
 mod killed;
 mod log;
+mod mentions;
 mod model;
 mod recovery;
 mod transactions;
