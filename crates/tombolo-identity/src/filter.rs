@@ -3,12 +3,12 @@
 
 use tombolo_document::DocumentId;
 
-use crate::rules::{Extent, Permissions};
+use crate::rules::Permissions;
 
 /// Hash domain of [`Filter::fingerprint`].
 const FINGERPRINT_DOMAIN: &str = "tombolo 2026-11 filter between two peers";
 
-/// How much of a collection a peer may read.
+/// How much of a collection somebody may read or write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// No document.
@@ -53,11 +53,7 @@ impl Filter {
     /// How much of a collection the peer may read, if we hold and may write it.
     #[must_use]
     pub fn reads_collection(&self, collection: &str) -> Reach {
-        match self.remote.read.extent(collection) {
-            Extent::Nothing => Reach::Nothing,
-            Extent::Some => Reach::Some,
-            Extent::Everything => Reach::Everything,
-        }
+        self.remote.read.reach(collection)
     }
 
     /// 128 bits that change when the rules of either side do. Equal rules have

@@ -7,6 +7,7 @@ use tombolo_document::DocumentId;
 use tombolo_query::{Condition, QueryError};
 
 use crate::conditions::Conditions;
+use crate::filter::Reach;
 use crate::legacy::{self, LegacyError};
 
 /// Most collections that one set of rules may name.
@@ -212,6 +213,17 @@ impl Rules {
                 Some(CollectionRules::Whole) => true,
                 Some(CollectionRules::Any(conditions)) => conditions.hold(id),
             },
+        }
+    }
+
+    /// How much of a collection is within the rules, as far as can be told
+    /// without its documents.
+    #[must_use]
+    pub fn reach(&self, collection: &str) -> Reach {
+        match self.extent(collection) {
+            Extent::Nothing => Reach::Nothing,
+            Extent::Some => Reach::Some,
+            Extent::Everything => Reach::Everything,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use tombolo_document::{Object, Value};
 
+use crate::datum::size_bytes;
 use crate::parameter::ParameterChange;
 
 /// Most warnings that an outcome carries; further ones are counted.
@@ -49,6 +50,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// About how much memory its rows take, in bytes.
+    #[must_use]
+    pub fn item_bytes(&self) -> usize {
+        self.items.iter().map(size_bytes).sum()
+    }
+
     pub(crate) fn of(kind: OutcomeKind) -> Self {
         Self {
             kind,

@@ -113,6 +113,17 @@ impl Statement {
         }
     }
 
+    /// Whether it shows the documents that it writes.
+    #[must_use]
+    pub const fn returns_rows(&self) -> bool {
+        match &self.action {
+            Action::Insert(insert) => insert.returning.is_some(),
+            Action::Update(update) => update.returning.is_some(),
+            Action::Remove(remove) => remove.returning.is_some(),
+            _ => false,
+        }
+    }
+
     fn terms(&self) -> &[Term] {
         match &self.action {
             Action::Select(query) => &query.terms,

@@ -139,31 +139,6 @@ impl Database {
         time_left: Option<Duration>,
         done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
     ) -> Result<(), ExecuteError> {
-        self.queue(statement, (arguments, Outside::Warn), time_left, done)
-    }
-
-    /// As [`Database::write`], and refuses a statement as a whole that writes a
-    /// document which no peer would take from this device.
-    ///
-    /// # Errors
-    /// As for [`Database::write`]; `done` gets [`ExecuteError::NotPermitted`].
-    pub fn write_permitted(
-        &self,
-        statement: &Prepared,
-        arguments: Arc<Object>,
-        time_left: Option<Duration>,
-        done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
-    ) -> Result<(), ExecuteError> {
-        self.queue(statement, (arguments, Outside::Refuse), time_left, done)
-    }
-
-    fn queue(
-        &self,
-        statement: &Prepared,
-        (arguments, outside): (Arc<Object>, Outside),
-        time_left: Option<Duration>,
-        done: impl FnOnce(Result<Response, ExecuteError>) + Send + 'static,
-    ) -> Result<(), ExecuteError> {
         let until = self.engine.until(time_left);
         let drafted = self.engine.draft(statement, &arguments, until)?;
         let (engine, statement) = (Arc::clone(&self.engine), statement.clone());
@@ -177,7 +152,9 @@ impl Database {
                 Some(outcome) => outcome,
                 None => engine.write(&statement, transaction, &arguments, until)?,
             };
-            let withheld = engine.rights.judge(&statement, &mut outcome, outside)?;
+            let withheld = engine
+                .rights
+                .judge(&statement, &mut outcome, Outside::Warn)?;
             Ok((outcome, withheld))
         };
         let finish = move |result: Result<(tombolo_store::Commit, (Outcome, u64)), _>| {
@@ -310,7 +287,7 @@ impl Executor {
     }
 
     /// What of a statement can be done before its transaction.
-    fn draft(
+    pub(crate) fn draft(
         &self,
         statement: &Prepared,
         arguments: &Object,
@@ -321,7 +298,7 @@ impl Executor {
     }
 
     /// The rest of a drafted statement; `None` if it is to be written as a whole.
-    fn insert(
+    pub(crate) fn insert(
         &self,
         drafted: &Drafted,
         target: &mut dyn Target,
@@ -333,11 +310,11 @@ impl Executor {
         Ok(drafted.insert(target)?)
     }
 
-    fn is_over(&self, until: Option<Duration>) -> bool {
+    pub(crate) fn is_over(&self, until: Option<Duration>) -> bool {
         until.is_some_and(|until| self.time.monotonic() >= until)
     }
 
-    fn run(
+    pub(crate) fn run(
         &self,
         arguments: &Object,
         stop: &dyn Fn() -> bool,

@@ -75,6 +75,25 @@ pub enum ExecuteError {
         /// What may be written there.
         rule: String,
     },
+    /// The caller that the statement is run for may not do this. The caller's
+    /// fault.
+    #[error("{what}: this caller may {rule}")]
+    CallerNotPermitted {
+        /// What was not done.
+        what: String,
+        /// What may be done.
+        rule: String,
+    },
+    /// A batch has no statement or too many. The caller's fault.
+    #[error("a batch has 1 to {max} statements")]
+    BatchLength {
+        /// How many it may have.
+        max: usize,
+    },
+    /// A statement takes effect at once and could not be undone. The caller's
+    /// fault.
+    #[error("ALTER SYSTEM cannot be kept or undone with other statements: send it alone")]
+    NotInBatch,
     /// Only a SELECT has rows to observe. The caller's fault.
     #[error("only a SELECT can be observed, without EXPLAIN, PROFILE or ADVISE before it")]
     NotObservable,

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod access;
 mod check_subscription;
 mod commit_feed;
 mod database;
@@ -38,6 +39,7 @@ mod surroundings;
 mod sync;
 mod transaction;
 
+pub use access::{Access, BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError};
 pub use check_subscription::check_subscription;
 pub use commit_feed::{COMMIT_LISTENERS_MAX, CommitListener};
 pub use database::Database;
@@ -56,7 +58,7 @@ pub use sync::{
 };
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
 pub use tombolo_identity::{
-    PeerPublicKey, Permissions, Quoted, SharedKey, SharedKeyError, VerifyError,
+    PeerPublicKey, Permissions, Quoted, RuleError, Rules, SharedKey, SharedKeyError, VerifyError,
 };
 pub use tombolo_mesh::presence::PresenceGraph;
 pub use tombolo_mesh::{

@@ -15,7 +15,9 @@ use identity_service::{
     Clock, EVERYTHING, HOUR_MS, NOTHING, NOW_MS, Service, device, log_in, only,
 };
 use tempfile::TempDir;
-use tombolo::{Database, ExecuteError, Object, Subscription, SyncError, SyncOptions};
+use tombolo::{
+    Access, Batch, Database, ExecuteError, Object, Subscription, SyncError, SyncOptions,
+};
 
 /// The rules of the example, as a webhook answers with them.
 const SEED: &str = include_str!("../../../conformance/permissions/seed.json");
@@ -286,15 +288,17 @@ fn a_write_that_is_to_be_permitted_is_refused_as_a_whole() {
         let statement = device.database.prepare(statement).unwrap();
         let (answer, answered) = sync_channel(1);
         let done = move |result| answer.try_send(result).unwrap();
-        let queued = device
-            .database
-            .write_permitted(&statement, Arc::default(), None, done);
+        let batch = Batch {
+            statements: vec![(statement, Arc::default())],
+            access: Access::everything(),
+        };
+        let queued = device.database.write_batch(batch, None, done);
         queued.unwrap();
         answered.recv().unwrap()
     };
     let both = format!("INSERT INTO books DOCUMENTS ({OWN}), ({OTHER})");
     let refused = write(&both).unwrap_err();
-    assert!(matches!(refused, ExecuteError::NotPermitted { .. }));
+    assert!(matches!(refused.error, ExecuteError::NotPermitted { .. }));
     assert!(
         refused
             .to_string()

@@ -8,6 +8,7 @@ use tombolo_document::Object;
 use tombolo_query::QueryError;
 use tombolo_store::{LogId, Snapshot, StoreError};
 
+use crate::access::Access;
 use crate::database::Executor;
 use crate::error::ExecuteError;
 use crate::fingerprint::{self, Fingerprint};
@@ -22,6 +23,7 @@ const SYSTEM: &str = "system:";
 pub(super) struct LiveQuery {
     statement: Prepared,
     arguments: Object,
+    access: Access,
     collections: Vec<String>,
     seen: Seen,
     /// Of the rows given last; `None` if the last run failed.
@@ -49,8 +51,7 @@ impl LiveQuery {
     pub(super) fn begin(
         executor: &Executor,
         snapshot: &Snapshot,
-        statement: Prepared,
-        arguments: Object,
+        (statement, arguments, access): (Prepared, Object, Access),
     ) -> Result<(Self, Response), ExecuteError> {
         if !statement.0.is_select() {
             return Err(ExecuteError::NotObservable);
@@ -59,6 +60,7 @@ impl LiveQuery {
             collections: statement.0.collections(),
             statement,
             arguments,
+            access,
             seen: Seen::of(snapshot),
             rows: None,
         };
@@ -116,7 +118,12 @@ impl LiveQuery {
         snapshot: &Snapshot,
         stop: &dyn Fn() -> bool,
     ) -> Result<Response, ExecuteError> {
-        let outcome = executor.read_unless(&self.statement, snapshot, &self.arguments, stop)?;
+        let outcome = executor.read_as(
+            (&self.statement, &self.access),
+            snapshot,
+            &self.arguments,
+            stop,
+        )?;
         Ok(Response::new(outcome, None))
     }
 }

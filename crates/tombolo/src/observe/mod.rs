@@ -15,6 +15,7 @@ use tombolo_store::Store;
 pub use self::observers::{OBSERVERS_MAX, Observer};
 
 use self::observers::Observers;
+use crate::access::Access;
 use crate::commit_feed::{CommitFeed, CommitListener};
 use crate::database::{Database, Executor};
 use crate::error::{ExecuteError, OpenError};
@@ -44,11 +45,25 @@ impl Database {
         arguments: Object,
         on_result: impl FnMut(Result<Response, ExecuteError>) + Send + 'static,
     ) -> Result<Observer, ExecuteError> {
+        let whose = Access::everything();
+        self.register_observer_as((statement, whose), arguments, on_result)
+    }
+
+    /// As [`Database::register_observer`], of the documents that somebody may read.
+    ///
+    /// # Errors
+    /// As for [`Database::register_observer`], and
+    /// [`ExecuteError::CallerNotPermitted`].
+    pub fn register_observer_as(
+        &self,
+        (statement, access): (&str, Access),
+        arguments: Object,
+        on_result: impl FnMut(Result<Response, ExecuteError>) + Send + 'static,
+    ) -> Result<Observer, ExecuteError> {
         let callback = Box::new(on_result);
-        let observer = self
-            .observers
-            .core
-            .register(statement, arguments, callback)?;
+        let statement = self.prepare(statement)?;
+        let query = (statement, arguments, access);
+        let observer = self.observers.core.register(query, callback)?;
         // A commit may have come between its first run and its registration.
         self.observers.wake.wake();
         Ok(observer)

@@ -10,9 +10,11 @@ use tombolo_document::Object;
 use tombolo_store::Store;
 
 use super::live_query::{LiveQuery, Seen, Touched};
+use crate::access::Access;
 use crate::database::Executor;
 use crate::error::ExecuteError;
 use crate::response::Response;
+use crate::statements::Prepared;
 
 /// Observers that a database has at most.
 pub const OBSERVERS_MAX: usize = 1024;
@@ -160,15 +162,13 @@ impl Observers {
     /// Runs a statement and has it run again whenever its answer may change.
     pub(super) fn register(
         &self,
-        statement: &str,
-        arguments: Object,
+        query: (Prepared, Object, Access),
         mut on_result: Callback,
     ) -> Result<Observer, ExecuteError> {
-        let statement = self.executor.prepare(statement)?;
         // Before the snapshot: a commit that it does not show finds somebody to tell.
         let observer = self.entries.reserve()?;
         let snapshot = self.store.snapshot();
-        let (query, first) = LiveQuery::begin(&self.executor, &snapshot, statement, arguments)?;
+        let (query, first) = LiveQuery::begin(&self.executor, &snapshot, query)?;
         on_result(Ok(first));
         let entry = Box::new(Entry { query, on_result });
         self.entries.put(observer.number, entry);

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
-use tombolo::{Database, ExecuteError, Object, Prepared, QueryError, Response, WebSocketDoor};
+use tombolo::{
+    Access, Batch, Database, ExecuteError, Object, Prepared, QueryError, Response, WebSocketDoor,
+};
 
 use super::authorize::{ExecutePermit, PresencePermit};
 use super::node::{Failure, Node};
@@ -51,11 +53,15 @@ impl JoinedDatabase {
         };
         // Held until the answer, so that freeing them is not the writer's work.
         let arguments = Arc::new(arguments);
-        self.database
-            .write_permitted(statement, Arc::clone(&arguments), time_left, done)
-            .map_err(failure)?;
+        let batch = Batch {
+            statements: vec![(statement.clone(), Arc::clone(&arguments))],
+            access: Access::everything(),
+        };
+        let queued = self.database.write_batch(batch, time_left, done);
+        queued.map_err(|refused| failure(refused.error))?;
         match answered.await {
-            Ok(result) => result.map_err(failure),
+            Ok(Ok(mut responses)) => Ok(responses.pop().unwrap_or_default()),
+            Ok(Err(refused)) => Err(failure(refused.error)),
             Err(_) => Err(Failure::Internal {
                 reason: "the writer ended".to_owned(),
             }),
