@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tombolo_document::Object;
 use tombolo_query::{Context, Drafted, Limits, Outcome, Parameters, QueryError, Source, Target};
+use tombolo_store::attachments::Attachments;
 use tombolo_store::{Store, Timekeeper};
 
 use crate::commit_feed::CommitFeed;
@@ -38,6 +39,7 @@ pub struct Database {
     pub(crate) options: Options,
     pub(crate) commit_feed: Arc<CommitFeed>,
     pub(crate) store: Arc<Store>,
+    pub(crate) attachments: Attachments,
     pub(crate) engine: Arc<Executor>,
 }
 
@@ -54,7 +56,7 @@ pub(crate) struct Executor {
 impl Database {
     pub(crate) fn assemble(
         (options, device): (Options, Option<Device>),
-        store: Arc<Store>,
+        (store, attachments): (Arc<Store>, Attachments),
         engine: Arc<Executor>,
         commit_feed: Arc<CommitFeed>,
         driver: ObserverDriver,
@@ -73,6 +75,7 @@ impl Database {
             options,
             commit_feed,
             store,
+            attachments,
             engine,
         })
     }

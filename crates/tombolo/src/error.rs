@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tombolo_query::QueryError;
+use tombolo_store::attachments::AttachmentError;
 use tombolo_store::engine::EngineError;
 use tombolo_store::{StoreError, WriteError};
 
@@ -18,6 +19,9 @@ pub enum OpenError {
     /// The files hold another database, a newer format or damage.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The content of attachments cannot be reached.
+    #[error(transparent)]
+    Attachments(#[from] AttachmentError),
     /// Whether the directory was copied cannot be told.
     #[error(transparent)]
     Place(#[from] crate::place::PlaceError),

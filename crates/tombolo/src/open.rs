@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tombolo_document::SiteId;
+use tombolo_store::attachments::Attachments;
 use tombolo_store::engine::{Engine, FjallEngine, FjallSettings, MemoryEngine};
 use tombolo_store::{Store, StoreSettings};
 
@@ -15,6 +16,9 @@ use crate::peer_key::PeerKey;
 use crate::place;
 use crate::surroundings::{Device, Entropy, Surroundings, SystemTimekeeper, system_entropy};
 use crate::sync::Board;
+
+/// The directory of the content of attachments, within that of the database.
+const ATTACHMENTS: &str = "attachments";
 
 impl Database {
     /// Opens a database, or makes a new one.
@@ -46,6 +50,9 @@ impl Database {
             Storage::Directory(directory) => Some(directory.clone()),
             Storage::Memory => None,
         };
+        if let Some(directory) = &directory {
+            surroundings.attachments = Attachments::open(&directory.join(ATTACHMENTS))?;
+        }
         surroundings.device = Some(Device { key, directory });
         let database = Self::open_with(options, surroundings)?;
         if let (Storage::Directory(directory), false) = (&database.options.storage, is_here) {
@@ -69,6 +76,7 @@ impl Database {
             time,
             entropy,
             site,
+            attachments,
             observers,
             device,
         } = surroundings;
@@ -86,6 +94,7 @@ impl Database {
         let store = Arc::new(Store::open(engine, settings)?);
         let board = Arc::new(Board::new(Arc::clone(&store)));
         let executor = Arc::new(Executor::new(time, entropy, board));
-        Self::assemble((options, device), store, executor, feed, observers)
+        let shelves = (store, attachments);
+        Self::assemble((options, device), shelves, executor, feed, observers)
     }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tombolo_query::Parameters;
+use tombolo_store::attachments::Attachments;
 use tombolo_store::{Snapshot, Store, Timekeeper};
 
 use crate::commit_feed::CommitListener;
@@ -24,6 +25,12 @@ impl Database {
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// The content of attachments below the documents that refer to it.
+    #[must_use]
+    pub const fn attachments(&self) -> &Attachments {
+        &self.attachments
     }
 
     /// The values of the system parameters now.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tombolo_document::SiteId;
 use tombolo_store::Timekeeper;
+use tombolo_store::attachments::Attachments;
 use tombolo_store::engine::Engine;
 
 use crate::peer_key::{PeerKey, PeerKeyError};
@@ -35,6 +36,8 @@ pub struct Surroundings {
     /// Under whose name the database writes. Two databases that meet in a mesh
     /// must never share one.
     pub site: SiteId,
+    /// Where the content of attachments is; in memory unless it is given a place.
+    pub attachments: Attachments,
     /// Who runs the observers, and what is due about the login.
     pub observers: ObserverDriver,
     /// What the device proves itself with; none unless it is given one.
@@ -71,6 +74,7 @@ impl Surroundings {
             time,
             entropy: Box::new(entropy),
             site,
+            attachments: Attachments::in_memory(),
             observers: ObserverDriver::default(),
             device: None,
         }
