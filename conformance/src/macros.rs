@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tombolo::{Object, Value};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tombolo::{AttachmentId, Object, Value};
 
 use crate::case::{required, text};
 use crate::failure::Failure;
@@ -17,10 +19,14 @@ impl Macros {
     /// Makes the token of an attachment.
     pub(crate) fn new_attachment(&mut self, step: &Object) -> Result<(), Failure> {
         let name = required(step, "name")?;
-        let bytes = base64_length(&required(step, "bytes_b64")?);
+        let bytes = STANDARD.decode(required(step, "bytes_b64")?);
+        let bytes = bytes.map_err(|_| Failure::Case("bytes_b64 is not base64".to_owned()))?;
         let token = Object::from([
-            ("id".to_owned(), Value::from(format!("content of {name}"))),
-            ("len".to_owned(), Value::from_u64(bytes as u64)),
+            (
+                "id".to_owned(),
+                Value::from(AttachmentId::of(&bytes).to_string()),
+            ),
+            ("len".to_owned(), Value::from_u64(bytes.len() as u64)),
             (
                 "metadata".to_owned(),
                 step.get("metadata").cloned().unwrap_or_default(),
@@ -63,9 +69,4 @@ impl Macros {
             scalar => scalar.clone(),
         }
     }
-}
-
-/// How many bytes a base64 text stands for.
-fn base64_length(text: &str) -> usize {
-    text.trim_end_matches('=').len() * 3 / 4
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::actor::Dot;
+use crate::attachment::AttachmentToken;
 use crate::edit::EditError;
 use crate::grave::Grave;
 use crate::normal::epoch_of;
@@ -321,17 +322,7 @@ fn holds(node: &Node<'_>, kind: Kind, value: &Value) -> bool {
 }
 
 fn check_token(value: &Value, target: Target<'_>) -> Result<(), EditError> {
-    let token = value.as_object();
-    let well_formed = token.is_some_and(|token| {
-        matches!(token.get("id"), Some(Value::String(_)))
-            && matches!(token.get("len"), Some(Value::Int(0..)))
-            && token.get("metadata").is_none_or(|metadata| {
-                metadata
-                    .as_object()
-                    .is_some_and(|all| all.values().all(|text| text.as_str().is_some()))
-            })
-    });
-    if well_formed {
+    if AttachmentToken::from_value(value).is_ok() {
         return Ok(());
     }
     Err(target.wrong(Kind::Attachment, "an attachment token {id, len, metadata}"))

@@ -12,6 +12,7 @@ use tombolo_query::{Context, Drafted, Limits, Outcome, Parameters, QueryError, S
 use tombolo_store::attachments::Attachments;
 use tombolo_store::{Store, Timekeeper};
 
+use crate::attachments::Collector;
 use crate::commit_feed::CommitFeed;
 use crate::error::{ExecuteError, OpenError, TransactionError};
 use crate::login::{LoginShell, Outside, OwnRights};
@@ -32,6 +33,7 @@ pub struct Database {
     pub(crate) login: LoginShell,
     /// Then these, so that their thread lets go of the store before it closes.
     pub(crate) observers: ObserverShell,
+    pub(crate) collector: Collector,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) board: Arc<Board>,
     /// What the device proves itself with; none in surroundings without a key.
@@ -63,12 +65,15 @@ impl Database {
     ) -> Result<Self, OpenError> {
         let (observed, executor) = (Arc::clone(&store), Arc::clone(&engine));
         let sync = Arc::default();
+        let collector = Collector::start(&store, &attachments, engine.time(), driver)
+            .map_err(OpenError::Thread)?;
         let whose = (options.database_id.as_str(), device.as_ref());
         let login = LoginShell::open(&engine, &sync, whose, driver).map_err(OpenError::Thread)?;
         Ok(Self {
             sync,
             login,
             observers: ObserverShell::start(observed, executor, &commit_feed, driver)?,
+            collector,
             subscriptions: Arc::default(),
             board: Arc::clone(engine.board()),
             peer_key: device.map(|device| device.key),

@@ -19,6 +19,7 @@
 //! ```
 
 mod access;
+mod attachments;
 mod check_subscription;
 mod commit_feed;
 mod database;
@@ -40,6 +41,7 @@ mod sync;
 mod transaction;
 
 pub use access::{Access, BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError};
+pub use attachments::{COLLECT_INTERVAL, CollectError, NewAttachmentError};
 pub use check_subscription::check_subscription;
 pub use commit_feed::{COMMIT_LISTENERS_MAX, CommitListener};
 pub use database::Database;
@@ -56,6 +58,7 @@ pub use sync::{
     MAX_LINKS_DEFAULT, Membership, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX,
     Subscription, SyncError, SyncOptions, SyncStatus, WebSocketDoor, WebSocketServer,
 };
+pub use tombolo_document::attachment::{AttachmentId, AttachmentToken};
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
 pub use tombolo_identity::{
     PeerPublicKey, Permissions, Quoted, RuleError, Rules, SharedKey, SharedKeyError, VerifyError,
@@ -66,5 +69,8 @@ pub use tombolo_mesh::{
     websocket_accept,
 };
 pub use tombolo_query::{OutcomeKind, Parameters, QueryError, StatementKind};
+pub use tombolo_store::attachments::{
+    AttachmentContent, AttachmentError, AttachmentReader, AttachmentWriter, Attachments, Collected,
+};
 pub use tombolo_store::{Snapshot, Store, Timekeeper, engine};
 pub use transaction::{ReadTransaction, Transaction};

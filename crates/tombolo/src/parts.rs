@@ -27,7 +27,8 @@ impl Database {
         &self.store
     }
 
-    /// The content of attachments below the documents that refer to it.
+    /// The contents of attachments that this device holds, whole or in part: to
+    /// list them, to remove them, and to take in what comes chunk by chunk.
     #[must_use]
     pub const fn attachments(&self) -> &Attachments {
         &self.attachments

@@ -107,6 +107,12 @@ impl AttachmentToken {
     }
 }
 
+impl From<&AttachmentToken> for AttachmentId {
+    fn from(token: &AttachmentToken) -> Self {
+        token.id
+    }
+}
+
 fn texts(metadata: &Value) -> Result<BTreeMap<String, String>, TokenError> {
     let members = metadata.as_object().ok_or(TokenError::Metadata)?;
     if members.len() > METADATA_ENTRIES_MAX {

@@ -8,6 +8,7 @@
 
 mod blob;
 mod collect;
+mod content;
 mod error;
 mod medium;
 mod name;
@@ -28,6 +29,7 @@ use medium::Medium;
 use name::Name;
 
 pub use collect::{Collected, GRACE_DEFAULT};
+pub use content::AttachmentContent;
 pub use error::AttachmentError;
 pub use medium::MEMORY_BYTES_MAX;
 pub use partial::{CHECKPOINT_CHUNKS, Partial};

@@ -6,7 +6,7 @@ use tombolo_document::attachment::{
     AttachmentId, CHUNK_BYTES, Manifest, ManifestBuilder, chunk_length,
 };
 
-use super::{AttachmentError, Attachments, blob::Blob, name::Name};
+use super::{AttachmentContent, AttachmentError, Attachments, blob::Blob, name::Name};
 
 /// Whole content. It can be read to its end even if it is removed meanwhile. Clones share it.
 #[derive(Clone, Debug)]
@@ -46,6 +46,12 @@ impl AttachmentReader {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.manifest.length()
+    }
+
+    /// The content as a stream, from its beginning.
+    #[must_use]
+    pub fn content(&self) -> AttachmentContent {
+        AttachmentContent::new(self.clone())
     }
 
     /// The hashes of its chunks.
