@@ -62,6 +62,28 @@ pub(crate) enum ConfigVerb {
     /// Check a configuration file and the files it names; exit with 1 if anything is wrong.
     #[command(after_help = "Example:\n  tombolo config validate -c edge.yaml")]
     Validate(ConfigFile),
+    /// Print an older configuration, with resources, in the newest form, with comments about what changed.
+    #[command(
+        after_help = "Example:\n  tombolo config migrate -c old.yaml --output edge.yaml\n\nSecrets stand in the new file as they stand in the old one."
+    )]
+    Migrate {
+        /// The YAML file in the older form.
+        #[arg(short = 'c', long = "config", value_name = "FILE")]
+        path: PathBuf,
+        /// Write it to this new file, which only its owner can read; an existing file is never touched.
+        #[arg(short = 'o', long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print the description of the HTTP API, OpenAPI 3.1: of what a configuration turns on, or of everything.
+    #[command(after_help = "Example:\n  tombolo config open-api -c edge.yaml --output api.json")]
+    OpenApi {
+        /// The YAML file that describes the node.
+        #[arg(short = 'c', long = "config", value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Write it to this file instead of standard output.
+        #[arg(short = 'o', long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Print the JSON Schema of configuration files, for editors.
     #[command(
         after_help = "Example:\n  tombolo config schema json > tombolo.schema.json\n\nAn editor with a YAML language server then helps in a file that begins with\n  # yaml-language-server: $schema=./tombolo.schema.json"

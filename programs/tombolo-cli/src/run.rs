@@ -285,6 +285,7 @@ async fn server(
     getrandom::fill(&mut digest_key).map_err(RunError::NoRandomness)?;
     let Http {
         listen_address,
+        base_path,
         api,
         clients,
         request_timeout,
@@ -310,6 +311,7 @@ async fn server(
         api,
         clients,
         database_id,
+        base_path,
         request_timeout,
         digest_key,
         identity,

@@ -2,7 +2,7 @@
 //! Standard output carries results, standard error everything else.
 
 use std::io::{Write, stderr, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -36,6 +36,11 @@ pub(crate) enum VerbError {
     SharedKey(#[from] GenerateError),
     #[error(transparent)]
     Identity(#[from] IdentityVerbError),
+    #[error("error: cannot write {}: {source}", path.display())]
+    NotWritten {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("error: cannot write to standard output: {0}")]
     NoOutput(#[from] std::io::Error),
 }

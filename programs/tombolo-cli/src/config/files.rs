@@ -77,6 +77,22 @@ pub(crate) enum FileError {
 /// # Errors
 /// [`FileError`].
 pub(crate) fn load(path: &Path, insecure_listen: InsecureListen) -> Result<Config, FileError> {
+    let text = read_text(path)?;
+    let file = path.display().to_string();
+    let base = path.parent().unwrap_or(Path::new(""));
+    let context = Context {
+        file: &file,
+        insecure_listen,
+        outside: &ThisMachine { base },
+    };
+    Ok(parse(&text, context)?)
+}
+
+/// The text of the file at `path`, of whatever form.
+///
+/// # Errors
+/// [`FileError::Unreadable`] and [`FileError::NotText`].
+pub(crate) fn read_text(path: &Path) -> Result<String, FileError> {
     let unreadable = |source| FileError::Unreadable {
         path: path.to_owned(),
         source,
@@ -87,17 +103,9 @@ pub(crate) fn load(path: &Path, insecure_listen: InsecureListen) -> Result<Confi
         return Err(unreadable(std::io::Error::other(text)));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|_| FileError::NotText {
+    String::from_utf8(bytes).map_err(|_| FileError::NotText {
         path: path.to_owned(),
-    })?;
-    let file = path.display().to_string();
-    let base = path.parent().unwrap_or(Path::new(""));
-    let context = Context {
-        file: &file,
-        insecure_listen,
-        outside: &ThisMachine { base },
-    };
-    Ok(parse(&text, context)?)
+    })
 }
 
 /// Finds the data directory, and checks the certificate.

@@ -100,6 +100,8 @@ pub(crate) enum Directory {
 pub(crate) struct Http {
     /// `host:port`.
     pub(crate) listen_address: String,
+    /// What may stand in front of each path, without slashes.
+    pub(crate) base_path: Option<String>,
     pub(crate) encryption: Encryption,
     pub(crate) api: Api,
     pub(crate) clients: Clients,
@@ -124,6 +126,25 @@ pub(crate) struct Api {
     pub(crate) execute_body_bytes_max: Option<usize>,
     pub(crate) health: bool,
     pub(crate) presence: bool,
+    /// `serve_docs`.
+    pub(crate) docs: bool,
+}
+
+impl Api {
+    /// All that can be turned on, with usual limits.
+    pub(crate) const EVERYTHING: Self = Self {
+        execute_body_bytes_max: Some(2 * 1024 * 1024),
+        health: true,
+        presence: true,
+        docs: true,
+    };
+    /// No route but those of peers.
+    pub(crate) const NOTHING: Self = Self {
+        execute_body_bytes_max: None,
+        health: false,
+        presence: false,
+        docs: false,
+    };
 }
 
 /// Who may use the routes.

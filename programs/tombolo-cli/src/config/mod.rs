@@ -3,6 +3,7 @@
 
 mod files;
 mod identity_files;
+mod import;
 mod meaning;
 mod meaning_identity;
 mod problem;
@@ -23,7 +24,10 @@ mod schema;
 pub(crate) mod secret;
 mod url;
 
-pub(crate) use files::{Checked, Enrolment, FileError, LoginSettings, check_files, load};
+pub(crate) use files::{
+    Checked, Enrolment, FileError, LoginSettings, check_files, load, read_text,
+};
+pub(crate) use import::migrate;
 pub(crate) use meaning::{
     Api, Clients, Config, Console, Database, Http, Identity, Level, Logging, Permission,
     Subscription,
@@ -52,6 +56,29 @@ pub(crate) struct Context<'a> {
 /// # Errors
 /// [`ConfigError`] with file, line, column, key path and remedy of each problem.
 pub(crate) fn parse(text: &str, context: Context<'_>) -> Result<Config, ConfigError> {
+    if let Some(migrated) = migrate(context.file, text) {
+        return parse_migrated(&migrated?.text, context);
+    }
+    parse_newest(text, context)
+}
+
+/// Its places are those of the newest form, which the operator can look at.
+fn parse_migrated(text: &str, context: Context<'_>) -> Result<Config, ConfigError> {
+    let file = context.file;
+    let printed = format!("what is printed by: tombolo config migrate -c {file}");
+    let context = Context {
+        file: &printed,
+        ..context
+    };
+    let mut config = parse_newest(text, context)?;
+    let notice = format!(
+        "{file} is written in the older form, with resources; print the newest with: tombolo config migrate -c {file}"
+    );
+    config.notices.insert(0, notice);
+    Ok(config)
+}
+
+fn parse_newest(text: &str, context: Context<'_>) -> Result<Config, ConfigError> {
     let raw =
         read::read(text).map_err(|problem| ConfigError::new(context.file, text, vec![problem]))?;
     resolve::resolve(raw, context.insecure_listen, context.outside)

@@ -39,7 +39,7 @@ pub(super) fn read(text: &str) -> Result<RawConfig, Problem> {
     outcome.map_err(|error| explain(&path, &error))
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_documents: 1,

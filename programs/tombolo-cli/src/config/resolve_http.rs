@@ -21,6 +21,22 @@ const BYTES_PER_MB: usize = 1024 * 1024;
 /// Largest value of `max_connections`.
 const CONNECTIONS_MAX: u64 = 1_000_000;
 
+const BASE_PATH: &str = "http_server.base_path";
+const BASE_PATH_BYTES_MAX: usize = 128;
+/// With which the paths of the HTTP API begin.
+const FIRST_STEPS: [&str; 10] = [
+    "_ditto",
+    "api",
+    "attachments",
+    "docs",
+    "execute",
+    "health",
+    "logs",
+    "metrics",
+    "observe",
+    "presence",
+];
+
 /// Routes that `http_api: true` will mean once they are built.
 const ROUTES_NOT_BUILT: [&str; 3] = ["attachments_upload", "attachments_download", "logs"];
 
@@ -41,11 +57,11 @@ pub(super) fn http(
         return None;
     };
     findings.expect_off("http_server.throttling", raw.throttling.as_ref());
-    findings.expect_false("http_server.serve_docs", raw.serve_docs.as_ref());
     let host = host_of(&raw.listen_addr, findings);
     let encryption = encryption(raw.tls_config.value, raw.tls_config.referenced, findings);
     let health = raw.enable_healthcheck.is_some_and(|switch| switch.value);
-    let api = api(raw.http_api, health, findings);
+    let docs = raw.serve_docs.is_some_and(|switch| switch.value);
+    let api = api(raw.http_api, (health, docs), findings);
     let clients = auth.unwrap_or_else(|| {
         let remedy =
             "add auth with identities and permission_sets, or auth: dev_mode on a loopback address";
@@ -65,14 +81,34 @@ pub(super) fn http(
             findings,
         );
     }
+    let base_path = base_path(raw.base_path, findings);
     Some(Http {
         listen_address: raw.listen_addr.value,
+        base_path,
         encryption: encryption?,
         api,
         clients,
         request_timeout: request_timeout(raw.request_timeout_ms, findings),
         connections_max: connections_max(raw.max_connections, findings),
     })
+}
+
+fn base_path(raw: Placed<String>, findings: &mut Findings) -> Option<String> {
+    let raw = raw?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let text = raw.value;
+    let fits = (1..=BASE_PATH_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain);
+    if !fits || matches!(text.as_str(), "." | "..") {
+        let remedy = "write one step of a path without slashes: up to 128 letters, digits, dashes, dots and underscores";
+        findings.refuse(BASE_PATH, raw.referenced, "is no step of a path", remedy);
+        return None;
+    }
+    if FIRST_STEPS.contains(&text.as_str()) {
+        let what = format!("/{text} is a path of its own");
+        findings.refuse(BASE_PATH, raw.referenced, what, "choose another name");
+        return None;
+    }
+    Some(text)
 }
 
 /// The host of `host:port`, brackets removed.
@@ -151,7 +187,11 @@ fn refuse_insecure(
 }
 
 /// Which routes are on.
-fn api(raw: Spanned<Setting<RawHttpApi>>, health: bool, findings: &mut Findings) -> Api {
+fn api(
+    raw: Spanned<Setting<RawHttpApi>>,
+    (health, docs): (bool, bool),
+    findings: &mut Findings,
+) -> Api {
     let raw = match raw.value {
         Setting::Bool(switch) => {
             if switch {
@@ -164,6 +204,7 @@ fn api(raw: Spanned<Setting<RawHttpApi>>, health: bool, findings: &mut Findings)
                 execute_body_bytes_max: megabytes(EXECUTE_BODY_MB).filter(|_| switch),
                 health,
                 presence: switch,
+                docs,
             };
         }
         Setting::Given(raw) => raw,
@@ -181,6 +222,7 @@ fn api(raw: Spanned<Setting<RawHttpApi>>, health: bool, findings: &mut Findings)
         execute_body_bytes_max: execute(raw.execute, findings),
         health,
         presence: presence(raw.presence, findings),
+        docs,
     }
 }
 

@@ -9,3 +9,8 @@ pub(crate) fn schema() -> serde_json::Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     generator.into_root_schema_for::<RawConfig>().to_value()
 }
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,13 @@
 
 mod authorize;
 mod clock;
+mod docs;
 mod endpoint;
 mod execute;
 mod health;
 mod joined;
 mod node;
+mod openapi;
 mod presence;
 mod question;
 mod record;
@@ -23,12 +25,14 @@ use std::time::Duration;
 
 use tombolo_http::{Answer, Refusal, Request, Response};
 
-use crate::config::{Api, Clients};
+use crate::config::{Api, Clients, Config};
 use crate::identity::IdentityService;
 use authorize::{Caller, Guard};
 use clock::Clock;
+use docs::Docs;
 use endpoint::Endpoint;
 use node::Node;
+use openapi::Keys;
 use record::{Record, Recording};
 use refuse::refuse_client;
 use reply::Refused;
@@ -38,6 +42,20 @@ pub(crate) use clock::SystemClock;
 pub(crate) use joined::{JoinedDatabase, chain};
 pub(crate) use record::{LogRecorder, Recorder};
 
+/// The description of the HTTP API as OpenAPI 3.1; of all that can be turned on, if `config` is `None`.
+pub(crate) fn describe(config: Option<&Config>) -> serde_json::Value {
+    let (api, clients) = match config.map(|config| config.http.as_ref()) {
+        None => (Api::EVERYTHING, Keys::Needed),
+        Some(None) => (Api::NOTHING, Keys::Needed),
+        Some(Some(http)) => (http.api, Keys::of(&http.clients)),
+    };
+    let login = config.is_none_or(|config| config.identity_service.is_some());
+    let database_id = config.map(|config| config.database.id.clone());
+    let base_path = config.and_then(|config| config.http.as_ref()?.base_path.clone());
+    let routes = Routes::new(api, database_id.unwrap_or_default(), login).also_below(base_path);
+    openapi::document(&routes, clients)
+}
+
 /// Answers the HTTP API of one node.
 #[derive(Debug)]
 pub(crate) struct Edge<N> {
@@ -45,6 +63,8 @@ pub(crate) struct Edge<N> {
     guard: Guard,
     request_timeout: Option<Duration>,
     identity: Option<Arc<IdentityService>>,
+    /// `None`: it is not served.
+    docs: Option<Docs>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     node: N,
@@ -56,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) api: Api,
     pub(crate) clients: Clients,
     pub(crate) database_id: String,
+    /// What may stand in front of each path, without slashes.
+    pub(crate) base_path: Option<String>,
     /// Told to the node with each statement; the server itself answers 408.
     pub(crate) request_timeout: Option<Duration>,
     /// Drawn at random once per process.
@@ -72,14 +94,21 @@ impl<N: Node> Edge<N> {
             api,
             clients,
             database_id,
+            base_path,
             request_timeout,
             digest_key,
             identity,
             clock,
             recorder,
         } = settings;
+        let keys = Keys::of(&clients);
+        let routes = Routes::new(api, database_id, identity.is_some()).also_below(base_path);
+        let docs = api
+            .docs
+            .then(|| Docs::new(&openapi::document(&routes, keys)));
         Self {
-            routes: Routes::new(api, database_id, identity.is_some()),
+            routes,
+            docs,
             guard: Guard::new(clients, digest_key),
             request_timeout,
             identity,
@@ -90,12 +119,19 @@ impl<N: Node> Edge<N> {
     }
 
     /// Every request goes this way: route, key, permit, handler.
-    async fn steps(&self, request: Request, record: &mut Record) -> Result<Response, Refused> {
+    async fn steps(&self, mut request: Request, record: &mut Record) -> Result<Response, Refused> {
+        if let Some(target) = self.routes.without_base_path(&request.head.uri) {
+            request.head.uri = target;
+        }
         let endpoint = self.routes.find(request.path(), request.method())?;
         record.endpoint = Some(endpoint);
         let caller = self.identify(&request, endpoint, record).await?;
         match endpoint {
             Endpoint::Health => Ok(health::health()),
+            Endpoint::Docs => match &self.docs {
+                Some(docs) => docs.answer(request.path()),
+                None => Err(routes::unknown_path()),
+            },
             Endpoint::Login => self.log_in(request).await,
             Endpoint::Sync => Ok(websocket::switch(request, self.node.websocket_door())),
             Endpoint::Presence => presence::presence(self, request, &caller, record).await,

@@ -1,18 +1,44 @@
 //! From path and method to an endpoint. What is off is not found, like what never was.
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tombolo::WEBSOCKET_PATH;
+use tombolo_identity::{CA_PATH, CHALLENGE_PATH, JWKS_PATH, LOGIN_PATH, REVOCATIONS_PATH};
 
 use super::endpoint::Endpoint;
 use super::reply::Refused;
 use crate::config::Api;
 use crate::identity;
 
+/// Every path that is served while its endpoint is on, as the description of the API writes it:
+/// a step in braces stands for a name.
+pub(super) const PATHS: [(&str, Endpoint); 18] = [
+    ("/execute", Endpoint::Execute),
+    ("/{db_id}/execute", Endpoint::Execute),
+    ("/api/v4/store/execute", Endpoint::Execute),
+    ("/api/v5/store/execute", Endpoint::Execute),
+    ("/presence", Endpoint::Presence),
+    ("/health", Endpoint::Health),
+    ("/docs", Endpoint::Docs),
+    ("/docs/", Endpoint::Docs),
+    ("/docs/edge_server_api.json", Endpoint::Docs),
+    ("/docs/start.js", Endpoint::Docs),
+    ("/docs/swagger-ui-bundle.js", Endpoint::Docs),
+    ("/docs/swagger-ui.css", Endpoint::Docs),
+    (WEBSOCKET_PATH, Endpoint::Sync),
+    (CHALLENGE_PATH, Endpoint::Login),
+    (LOGIN_PATH, Endpoint::Login),
+    (CA_PATH, Endpoint::Login),
+    (JWKS_PATH, Endpoint::Login),
+    (REVOCATIONS_PATH, Endpoint::Login),
+];
+
 /// The paths of one node.
 #[derive(Debug)]
 pub(crate) struct Routes {
     api: Api,
     database_id: String,
+    /// What may stand in front of each path, without slashes.
+    base_path: Option<String>,
     /// Whether devices log in here.
     login: bool,
 }
@@ -22,8 +48,32 @@ impl Routes {
         Self {
             api,
             database_id,
+            base_path: None,
             login,
         }
+    }
+
+    /// Serves all paths below this one too.
+    pub(crate) fn also_below(mut self, base_path: Option<String>) -> Self {
+        self.base_path = base_path;
+        self
+    }
+
+    pub(super) fn base_path(&self) -> Option<&str> {
+        self.base_path.as_deref()
+    }
+
+    /// The same request target without the base path, if it begins with it.
+    pub(super) fn without_base_path(&self, target: &Uri) -> Option<Uri> {
+        let base_path = self.base_path.as_deref()?;
+        let rest = target.path().strip_prefix('/')?.strip_prefix(base_path)?;
+        let path = match rest {
+            "" => "/health",
+            rest if rest.starts_with('/') => rest,
+            _ => return None,
+        };
+        let query = target.query().map(|query| format!("?{query}"));
+        format!("{path}{}", query.unwrap_or_default()).parse().ok()
     }
 
     pub(crate) const fn api(&self) -> &Api {
@@ -40,13 +90,11 @@ impl Routes {
     }
 
     fn endpoint(&self, path: &str) -> Result<Endpoint, Refused> {
-        let endpoint = match path {
-            "/health" => Endpoint::Health,
-            "/presence" => Endpoint::Presence,
-            WEBSOCKET_PATH => Endpoint::Sync,
-            "/execute" | "/api/v4/store/execute" | "/api/v5/store/execute" => Endpoint::Execute,
-            _ if self.login && identity::serves(path) => Endpoint::Login,
-            _ => self.of_database(path)?,
+        let mut whole = PATHS.iter().filter(|(served, _)| !served.contains('{'));
+        let endpoint = match whole.find(|(served, _)| *served == path) {
+            Some((_, endpoint)) => *endpoint,
+            None if self.login && identity::serves(path) => Endpoint::Login,
+            None => self.of_database(path)?,
         };
         if self.is_on(endpoint) {
             Ok(endpoint)
@@ -71,11 +119,12 @@ impl Routes {
         }
     }
 
-    const fn is_on(&self, endpoint: Endpoint) -> bool {
+    pub(super) const fn is_on(&self, endpoint: Endpoint) -> bool {
         match endpoint {
             Endpoint::Execute => self.api.execute_body_bytes_max.is_some(),
             Endpoint::Presence => self.api.presence,
             Endpoint::Health => self.api.health,
+            Endpoint::Docs => self.api.docs,
             Endpoint::Sync => true,
             Endpoint::Login => self.login,
             _ => false,

@@ -17,13 +17,16 @@ pub(crate) struct RawHttpServer {
     /// The certificate; or `dev_mode` for plain HTTP.
     #[schemars(with = "OneOr<DevMode, RawTls>")]
     pub(crate) tls_config: Spanned<WordOr<RawTls>>,
+    /// A path that may stand in front of all others, as older configurations have it: letters, digits, dashes, dots and underscores. `GET /BASE_PATH` answers as `GET /health`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._-]+$"))]
+    pub(crate) base_path: Placed<String>,
     /// Which endpoints exist: all, none, or those that are listed.
     #[schemars(with = "Switch<RawHttpApi>")]
     pub(crate) http_api: Spanned<Setting<RawHttpApi>>,
     /// Whether `GET /health` exists. It needs no key.
     #[schemars(extend("default" = false))]
     pub(crate) enable_healthcheck: Placed<bool>,
-    /// Not built yet; `false` is taken.
+    /// Whether `GET /docs/` shows the HTTP API in a browser, and `GET /docs/edge_server_api.json` describes it. Neither needs a key.
     #[schemars(extend("default" = false))]
     pub(crate) serve_docs: Placed<bool>,
     /// How long a request may take, in milliseconds; 0 for no limit. What takes longer is stopped and answered with 408.

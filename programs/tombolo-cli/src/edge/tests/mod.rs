@@ -1,5 +1,6 @@
 //! Requests over real sockets, with a node that answers what its statement says.
 
+mod docs;
 mod keys;
 mod records;
 mod routes;
@@ -91,6 +92,7 @@ async fn start_recorded(
     let settings = Settings {
         api,
         clients,
+        base_path: None,
         database_id: "db-1".to_owned(),
         request_timeout: limits.request_timeout,
         digest_key: [3; 32],
@@ -117,8 +119,7 @@ async fn start_recorded(
 
 const ALL: Api = Api {
     execute_body_bytes_max: Some(1000),
-    health: true,
-    presence: true,
+    ..Api::EVERYTHING
 };
 
 async fn open() -> Running {

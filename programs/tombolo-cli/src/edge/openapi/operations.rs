@@ -1,0 +1,234 @@
+//! The operations of each endpoint: what is sent, and what may come back.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use tombolo_identity::{CA_PATH, CHALLENGE_PATH, LOGIN_PATH, REVOCATIONS_PATH};
+
+use super::super::endpoint::Endpoint;
+use super::shapes::{
+    ExecuteRequest, ExecuteResponse, Failure, Health, LoginFailure, PresenceGraph, Uploaded,
+};
+
+const JSON: &str = "application/json";
+
+/// What every endpoint may answer instead of success: the status and what it means.
+const FAILURES: [(&str, &str); 11] = [
+    ("400", "The request is wrong; the answer says where."),
+    (
+        "404",
+        "Nothing is served at this path, or what it names does not exist.",
+    ),
+    (
+        "405",
+        "The path does not take this method; Allow tells which it takes.",
+    ),
+    (
+        "408",
+        "The request took longer than the node allows, and was stopped.",
+    ),
+    ("413", "The body is longer than this endpoint takes."),
+    (
+        "415",
+        "The body is of a type that this endpoint does not take.",
+    ),
+    (
+        "422",
+        "The request is understood and cannot be carried out.",
+    ),
+    (
+        "429",
+        "Too many requests; Retry-After tells when to come back.",
+    ),
+    ("431", "The headers are too long or too many."),
+    (
+        "500",
+        "The node failed; its log names the request by its x-request-id.",
+    ),
+    (
+        "503",
+        "The node is too busy; Retry-After tells when to come back.",
+    ),
+];
+/// The same where a key is needed.
+const KEY_FAILURES: [(&str, &str); 2] = [
+    ("401", "There is no API key, or it is nobody's."),
+    ("403", "The identity may not do this."),
+];
+
+/// The methods of a path with their operations.
+pub(super) fn of(
+    path: &str,
+    endpoint: Endpoint,
+    shapes: &mut SchemaGenerator,
+) -> Vec<(&'static str, Value)> {
+    let (method, summary) = summary(path, endpoint);
+    let mut responses = failures::<Failure>(endpoint.needs_key(), shapes);
+    match endpoint {
+        Endpoint::Login => responses = failures::<LoginFailure>(true, shapes),
+        Endpoint::Sync => {
+            responses.insert(
+                "101".to_owned(),
+                plain("The connection speaks WebSocket from now on."),
+            );
+            responses.insert(
+                "426".to_owned(),
+                answer::<Failure>("The request asks for no WebSocket.", shapes),
+            );
+        }
+        _ => {}
+    }
+    let (status, success) = success(path, endpoint, shapes);
+    responses.insert(status.to_owned(), success);
+    let mut operation = json!({
+        "operationId": operation_id(method, path),
+        "summary": summary,
+        "tags": [endpoint.name()],
+        "responses": responses,
+    });
+    let parameters = parameters(path);
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
+    if let Some(body) = request_body(path, endpoint, shapes) {
+        operation["requestBody"] = body;
+    }
+    vec![(method, operation)]
+}
+
+fn summary(path: &str, endpoint: Endpoint) -> (&'static str, &'static str) {
+    match (endpoint, path) {
+        (Endpoint::Execute, _) => ("post", "Run a statement"),
+        (Endpoint::AttachmentsUpload, _) => ("post", "Store an attachment"),
+        (Endpoint::AttachmentsDownload, _) => ("get", "Read an attachment, or a range of it"),
+        (Endpoint::Presence, _) => ("get", "Tell who is in the mesh"),
+        (Endpoint::Logs, _) => ("get", "Read the logs of the node as an archive"),
+        (Endpoint::Metrics, _) => (
+            "get",
+            "Read the metrics of the node in the text format of Prometheus",
+        ),
+        (Endpoint::Docs, "/docs/edge_server_api.json") => ("get", "Read this description"),
+        (Endpoint::Docs, _) => ("get", "A file of the page that shows this description"),
+        (Endpoint::Observe, _) => ("get", "Follow the rows of a SELECT"),
+        (Endpoint::Health, _) => ("get", "Tell whether the process answers"),
+        (Endpoint::Ready, _) => ("get", "Tell whether the node can do its work"),
+        (Endpoint::Sync, _) => ("get", "Sync with a peer over WebSocket"),
+        (Endpoint::Login, LOGIN_PATH) => ("post", "Log a device in"),
+        (Endpoint::Login, CHALLENGE_PATH) => ("get", "Ask for a challenge, which a login answers"),
+        (Endpoint::Login, _) => (
+            "get",
+            "Read whom the identity service signs for and whom it cut off",
+        ),
+    }
+}
+
+fn operation_id(method: &str, path: &str) -> String {
+    let word = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter
+        } else {
+            '_'
+        }
+    };
+    let name: String = path.chars().map(word).collect();
+    let page = if path.ends_with('/') { "index" } else { "" };
+    format!("{method}{name}{page}")
+}
+
+fn success(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) -> (&'static str, Value) {
+    match (endpoint, path) {
+        (Endpoint::Execute, _) => (
+            "200",
+            answer::<ExecuteResponse>("What the statement gave.", shapes),
+        ),
+        (Endpoint::AttachmentsUpload, _) => {
+            ("200", answer::<Uploaded>("It is on the disk.", shapes))
+        }
+        (Endpoint::Presence, _) => ("200", answer::<PresenceGraph>("The graph.", shapes)),
+        (Endpoint::Health, _) => ("200", answer::<Health>("It answers.", shapes)),
+        (Endpoint::Ready, _) => ("200", of_type("It can.", JSON)),
+        (Endpoint::Metrics, _) => ("200", of_type("The metrics.", "text/plain")),
+        (Endpoint::Logs, _) => ("200", of_type("A .tar.gz archive.", "application/gzip")),
+        (Endpoint::AttachmentsDownload, _) => {
+            ("200", of_type("The content.", "application/octet-stream"))
+        }
+        (Endpoint::Observe, _) => (
+            "200",
+            of_type("Events, until the client leaves.", "text/event-stream"),
+        ),
+        (Endpoint::Docs, "/docs") => ("308", plain("The page is at /docs/.")),
+        (Endpoint::Docs, "/docs/") => ("200", of_type("The page.", "text/html")),
+        (Endpoint::Docs, "/docs/swagger-ui.css") => ("200", of_type("A style.", "text/css")),
+        (Endpoint::Docs, path) if path.ends_with(".js") => {
+            ("200", of_type("A script.", "text/javascript"))
+        }
+        (Endpoint::Login, CA_PATH) => (
+            "200",
+            of_type(
+                "PEM certificates of the authorities.",
+                "application/x-pem-file",
+            ),
+        ),
+        (Endpoint::Login, REVOCATIONS_PATH) => (
+            "200",
+            of_type("The signed list.", "application/octet-stream"),
+        ),
+        (Endpoint::Sync, _) => ("101", plain("The connection speaks WebSocket from now on.")),
+        (Endpoint::Docs | Endpoint::Login, _) => ("200", of_type("The answer.", JSON)),
+    }
+}
+
+fn request_body(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Option<Value> {
+    let content = match endpoint {
+        Endpoint::Execute => {
+            json!({ JSON: { "schema": shapes.subschema_for::<ExecuteRequest>() } })
+        }
+        Endpoint::AttachmentsUpload => json!({
+            "multipart/form-data": { "schema": {
+                "type": "object",
+                "properties": { "file": { "type": "string", "contentMediaType": "application/octet-stream" } },
+                "required": ["file"],
+            } },
+            "application/octet-stream": {},
+        }),
+        Endpoint::Login if path == LOGIN_PATH => {
+            json!({ JSON: { "schema": { "type": "object" } } })
+        }
+        _ => return None,
+    };
+    Some(json!({ "required": true, "content": content }))
+}
+
+fn parameters(path: &str) -> Vec<Value> {
+    let steps = path.split('/');
+    let names = steps.filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
+    names
+        .map(|name| {
+            let told = match name {
+                "db_id" => "The id of the database of this node.",
+                _ => "The hash that names the attachment.",
+            };
+            json!({ "name": name, "in": "path", "required": true, "description": told, "schema": { "type": "string", "minLength": 1 } })
+        })
+        .collect()
+}
+
+fn failures<T: JsonSchema>(needs_key: bool, shapes: &mut SchemaGenerator) -> Map<String, Value> {
+    let with_key = KEY_FAILURES.iter().filter(|_| needs_key);
+    FAILURES
+        .iter()
+        .chain(with_key)
+        .map(|(status, told)| ((*status).to_owned(), answer::<T>(told, shapes)))
+        .collect()
+}
+
+fn answer<T: JsonSchema>(told: &str, shapes: &mut SchemaGenerator) -> Value {
+    json!({ "description": told, "content": { JSON: { "schema": shapes.subschema_for::<T>() } } })
+}
+
+fn of_type(told: &str, kind: &str) -> Value {
+    json!({ "description": told, "content": { kind: {} } })
+}
+
+fn plain(told: &str) -> Value {
+    json!({ "description": told })
+}
