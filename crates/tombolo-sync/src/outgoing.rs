@@ -60,6 +60,10 @@ struct Serving {
     offer: bool,
     /// Whether to go back to the beginning when nothing is being read.
     restart: bool,
+    /// The commit up to which the peer was told of everything and has answered.
+    /// That it acknowledged more before is no answer: it keeps its cursor back
+    /// until what it had to say to that was taken here.
+    known: u64,
     /// The commit that the last batch with a cursor told of.
     told: u64,
     /// Up to this commit the tail tells only of what the catch-up passed over.
@@ -187,6 +191,7 @@ impl Outgoing {
             again: VecDeque::new(),
             offer,
             restart: false,
+            known: 0,
             told: 0,
             caught_up: 0,
         });
@@ -269,14 +274,33 @@ impl Outgoing {
     }
 
     /// Sends documents as if they had changed now, because the peer is behind.
-    pub(crate) fn send_again(&mut self, places: Vec<Place>, desk: &mut Desk<'_>) {
+    pub(crate) fn send_again(&mut self, mut places: Vec<Place>, desk: &mut Desk<'_>) {
         let Some(serving) = &mut self.serving else {
             return self.owe(places);
         };
+        places.retain(|place| serving.terms.theirs.wants(&place.0));
+        self.line_up(places, desk);
+    }
+
+    /// Sends documents that the peer had refused and asks for. Of those that it
+    /// does not want any more it is told what is here, since it never held that
+    /// against what it has itself.
+    pub(crate) fn fetched(&mut self, mut places: Vec<Place>, desk: &mut Desk<'_>) {
+        let Some(serving) = &mut self.serving else {
+            return;
+        };
+        let terms = &serving.terms;
+        places.retain(|(name, _)| terms.theirs.wants(name) || terms.ours.wants(name));
+        self.line_up(places, desk);
+    }
+
+    fn line_up(&mut self, places: Vec<Place>, desk: &mut Desk<'_>) {
+        let Some(serving) = &mut self.serving else {
+            return;
+        };
         // A batch names a document once.
         let waiting: BTreeSet<&Place> = serving.again.iter().collect();
-        let is_new =
-            |place: &Place| serving.terms.theirs.wants(&place.0) && !waiting.contains(place);
+        let is_new = |place: &Place| !waiting.contains(place);
         let places: BTreeSet<Place> = places.into_iter().filter(is_new).collect();
         if serving.again.len() + places.len() > AGAIN_MAX {
             serving.again.clear();
@@ -332,6 +356,7 @@ impl Outgoing {
         let flight = serving.flights.pop_front().filter(|_| is_next);
         let flight = flight.ok_or(WireError::Protocol("Ack names another batch than the next"))?;
         if let Some(commit) = flight.commit {
+            serving.known = serving.known.max(commit);
             self.acknowledged = self.acknowledged.max(commit);
             // A commit is reached behind the whole catch-up.
             if self.owed.all_from.is_some_and(|from| number >= from) {
@@ -417,7 +442,7 @@ impl Outgoing {
                 let job = Job::CatchUp {
                     after: after.clone(),
                     base: *base,
-                    known: self.acknowledged.max(self.compared),
+                    known: serving.known.max(self.compared),
                     offer: serving.offer,
                 };
                 (job, *view)
@@ -501,7 +526,7 @@ impl Outgoing {
         let Some(serving) = &mut self.serving else {
             return;
         };
-        let continued = !matches!(begin, Begin::AtTheBeginning | Begin::Copied);
+        let continued = !matches!(begin, Begin::AtTheBeginning { .. } | Begin::Copied);
         serving.stage = match begin {
             Begin::Copied => {
                 desk.act(Action::Notice(Notice::Copied));
@@ -509,17 +534,23 @@ impl Outgoing {
                 serving.stage = Stage::Copied;
                 return;
             }
-            Begin::AtTheBeginning => BEGINNING,
+            Begin::AtTheBeginning { known } => {
+                serving.known = known;
+                BEGINNING
+            }
             Begin::CatchUp { after, base } => Stage::CatchUp {
                 after: Some(after),
                 base: Some(base),
                 view: None,
             },
-            Begin::Tail { after } => Stage::Tail {
-                after,
-                skip: 0,
-                view: None,
-            },
+            Begin::Tail { after } => {
+                serving.known = after;
+                Stage::Tail {
+                    after,
+                    skip: 0,
+                    view: None,
+                }
+            }
         };
         if matches!(serving.stage, Stage::CatchUp { .. }) && !serving.terms.theirs.is_empty() {
             desk.act(Action::Notice(Notice::CatchUp { sending: true }));
@@ -555,6 +586,7 @@ impl Outgoing {
         if quiet {
             serving.next_batch = number;
             if let Some(commit) = commit.filter(|_| serving.flights.is_empty()) {
+                serving.known = serving.known.max(commit);
                 self.acknowledged = self.acknowledged.max(commit);
             }
             self.let_go(Some(view), desk);

@@ -135,7 +135,10 @@ pub(crate) enum Found {
 /// Where the sending begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
-    AtTheBeginning,
+    AtTheBeginning {
+        /// The commit of the peer's cursor, which was made for another scope.
+        known: u64,
+    },
     CatchUp {
         after: (String, Vec<u8>),
         base: Position,
@@ -257,7 +260,7 @@ fn begin(
     view: &dyn View,
 ) -> Result<Begin, ViewError> {
     let Some(cursor) = terms.sealer.open(cursor) else {
-        return Ok(Begin::AtTheBeginning);
+        return Ok(Begin::AtTheBeginning { known: 0 });
     };
     let position = view.position();
     let chain = if cursor.commit == position.commit {
@@ -270,7 +273,9 @@ fn begin(
         return Ok(Begin::Copied);
     }
     if !may_continue || cursor.scope != first_8(&terms.scope()) {
-        return Ok(Begin::AtTheBeginning);
+        // Within a catch-up its commit is one that the peer does not have yet.
+        let known = cursor.after.map_or(cursor.commit, |_| 0);
+        return Ok(Begin::AtTheBeginning { known });
     }
     Ok(match cursor.after {
         None => Begin::Tail {
@@ -484,9 +489,8 @@ impl Sheet<'_> {
 
     fn as_if_changed(&mut self, collection: &str, id: DocumentId, stored: Stored<'_>) {
         if self.terms.is_ours_alone(collection) {
-            return;
-        }
-        if self.matches(collection, &id, stored) {
+            self.tell(collection, id, stored.document, Form::Have);
+        } else if self.matches(collection, &id, stored) {
             self.put(collection, id, stored.document, &VersionVector::new());
         } else {
             self.tell(collection, id, stored.document, Form::Leave);

@@ -460,7 +460,7 @@ impl Session {
                 documents,
             } => {
                 if generation == self.their_generation {
-                    self.outgoing.send_again(documents, desk);
+                    self.outgoing.fetched(documents, desk);
                 }
             }
         }

@@ -23,6 +23,7 @@ use crate::world::World;
 
 use copies::Copies;
 use memory::Memory;
+use relay::Ever;
 
 /// Links must have been silent for so long at the end, besides pings.
 const SILENT_US: u64 = 10_000_000;
@@ -41,7 +42,7 @@ pub(crate) struct Checks {
     /// All that was ever acknowledged and not given up since.
     acknowledged: Union,
     /// All that each node ever held.
-    ever: Vec<Union>,
+    ever: Vec<Ever>,
     /// When each node last gave a document up, in microseconds.
     evicted: BTreeMap<(usize, Place), u64>,
     pub(crate) memory: Memory,
@@ -61,7 +62,7 @@ impl Checks {
     pub(crate) fn new(nodes: usize) -> Self {
         Self {
             acknowledged: Union::default(),
-            ever: vec![Union::default(); nodes],
+            ever: vec![Ever::default(); nodes],
             evicted: BTreeMap::new(),
             memory: Memory::default(),
             copies: Copies::default(),
@@ -111,6 +112,7 @@ impl Checks {
                 }
                 None => {
                     self.evicted.insert((node, change.place.clone()), now_us);
+                    self.ever[node].give_up(&change.place);
                     self.give_up(&change.place, nodes)?;
                 }
             }
