@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::audit::Position;
+
 /// An offline-first mesh database node.
 #[derive(Debug, Parser)]
 #[command(name = "tombolo", version, arg_required_else_help = true)]
@@ -30,6 +32,12 @@ pub(crate) enum Verb {
         after_help = "Example:\n  tombolo config validate -c edge.yaml"
     )]
     Config(ConfigVerb),
+    /// Look at the audit log of a node.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tombolo audit verify -c edge.yaml"
+    )]
+    Audit(AuditVerb),
     /// Make and check API keys for HTTP clients.
     #[command(subcommand, after_help = "Example:\n  tombolo api-key generate")]
     ApiKey(ApiKeyVerb),
@@ -98,6 +106,33 @@ pub(crate) enum ConfigVerb {
 pub(crate) enum SchemaForm {
     Json,
     Yaml,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Check that no record was cut, changed or put in; exit with 1 if one was, and say at which file and line.
+    #[command(
+        after_help = "Example:\n  tombolo audit verify -c edge.yaml\n  tombolo audit verify /var/log/tombolo/audit --head 1204:HASH\n\nIt changes nothing and may run beside the node. Whoever can write the files can also write the whole chain anew: note the head that this prints elsewhere, and pass it with --head later."
+    )]
+    Verify(AuditPlace),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditPlace {
+    /// The directory of the audit log.
+    #[arg(value_name = "DIR", required_unless_present = "path")]
+    pub(crate) directory: Option<PathBuf>,
+    /// The YAML file of the node whose audit log it is.
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        conflicts_with = "directory"
+    )]
+    pub(crate) path: Option<PathBuf>,
+    /// A head that an earlier run printed: the chain must still contain it.
+    #[arg(long, value_name = "NUMBER:HASH", value_parser = Position::parse)]
+    pub(crate) head: Option<Position>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,9 @@
 //! Contains no rule of the database; it reads what the operator wrote and joins the parts.
 
 mod api_key;
+mod audit;
 mod cli;
+mod clock;
 mod config;
 mod config_verbs;
 mod doctor;
@@ -10,6 +12,8 @@ mod edge;
 mod enrolment;
 mod identity;
 mod logs;
+mod recorder;
+mod rolling;
 mod run;
 mod shared_key;
 mod sync_report;

@@ -14,12 +14,14 @@ use tombolo_http::{
     Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
 };
 
+use crate::audit::{self, AdminAct, AuditError};
 use crate::config::{
     self, Checked, Config, Database as Settings, Enrolment, Http, IdentitySettings,
 };
-use crate::edge::{self, Edge, JoinedDatabase, LogRecorder, SystemClock, chain};
+use crate::edge::{self, Edge, JoinedDatabase, SystemClock, chain};
 use crate::enrolment::Member;
 use crate::identity::{self, IdentityService};
+use crate::recorder::NodeRecorder;
 use crate::{logs, sync_report};
 
 /// At the end, reads whose clients have left may run this much longer.
@@ -34,6 +36,12 @@ pub(crate) enum RunError {
     NoRuntime(std::io::Error),
     #[error("error: cannot watch for signals: {0}")]
     NoSignals(std::io::Error),
+    #[error(
+        "error: logging.edge_server.rotating_logs: cannot write its files: {0}\n  = help: make its directory writable for the user that runs this node"
+    )]
+    Logs(std::io::Error),
+    #[error("error: {0}")]
+    Audit(#[from] AuditError),
     #[error("error: the system gave no randomness: {0}")]
     NoRandomness(getrandom::Error),
     #[error("error: cannot open the database in {}: {reason}", directory.display())]
@@ -57,7 +65,8 @@ pub(crate) enum RunError {
 /// # Errors
 /// [`RunError`] if it could not start.
 pub(crate) fn run(checked: Checked) -> Result<(), RunError> {
-    logs::start(checked.config.logging);
+    let _logs = logs::start(&checked.config.logging, checked.log_directory.as_deref())
+        .map_err(RunError::Logs)?;
     let runtime = Runtime::new().map_err(RunError::NoRuntime)?;
     let signals = {
         let _context = runtime.enter();
@@ -76,25 +85,22 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         sync,
         enrolment,
         identity,
+        audit_directory,
+        ..
     } = checked;
     let Config {
         database: settings,
         http,
         notices,
+        logging,
         ..
     } = config;
+    let audit = audit::of_node(audit_directory, &logging, &settings)?;
     let database = open(&settings, &data_directory)?;
-    let (name, id) = (&settings.device_name, &settings.id);
-    say(&format!(
-        "node {name} of database {id}, data in {}",
-        data_directory.display()
-    ));
-    for notice in &notices {
-        say(notice);
-    }
+    introduce(&settings, &data_directory, &notices);
     let identity = match identity {
         None => None,
-        Some(identity) => Some(open_identity(identity, id)?),
+        Some(identity) => Some(open_identity(identity, &settings.id)?),
     };
     let subscriptions = subscribe(&database, settings.subscriptions)?;
     let member = match sync {
@@ -108,7 +114,9 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         database_id: settings.id,
         node: JoinedDatabase::new(Arc::clone(&database)),
         identity,
+        recorder: Arc::new(NodeRecorder::new(audit.clone())),
     };
+    audit::tell(audit.as_deref(), AdminAct::Start, "");
     runtime.block_on(async {
         let watchers = Watchers::start(&database, member);
         let outcome = match http {
@@ -122,6 +130,26 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
         watchers.stop().await;
         outcome
     })?;
+    end(database, subscriptions);
+    audit::tell(audit.as_deref(), AdminAct::Stop, "");
+    drop(audit);
+    say("stopped");
+    Ok(())
+}
+
+fn introduce(settings: &Settings, directory: &Path, notices: &[String]) {
+    let (name, id) = (&settings.device_name, &settings.id);
+    let directory = directory.display();
+    say(&format!(
+        "node {name} of database {id}, data in {directory}"
+    ));
+    for notice in notices {
+        say(notice);
+    }
+}
+
+/// Takes back what was begun, in the opposite order.
+fn end(database: Arc<Database>, subscriptions: Vec<Subscription>) {
     database.clear_expiration_handler();
     sync_report::conclude(&database);
     // Links end before the store does, so that no session meets a closed one.
@@ -129,8 +157,6 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
     drop(subscriptions);
     // Waits for the writes that were begun, unless a read that was given up still holds it.
     drop(database);
-    say("stopped");
-    Ok(())
 }
 
 /// What looks after the node while it runs.
@@ -239,6 +265,7 @@ struct Answering {
     database_id: String,
     node: JoinedDatabase,
     identity: Option<Arc<IdentityService>>,
+    recorder: Arc<NodeRecorder>,
 }
 
 /// Answers HTTP until a signal comes and the requests in work are done.
@@ -251,7 +278,7 @@ async fn serve(
     let watch = answering
         .identity
         .clone()
-        .map(|service| tokio::spawn(service.watch()));
+        .map(|service| tokio::spawn(service.watch(answering.recorder.audit())));
     let server = server(http, certificate, answering).await?;
     say(&format!("listening on {}", url(&server)));
     let Drained { cut } = server.run_until(signals.any()).await;
@@ -306,6 +333,7 @@ async fn server(
         database_id,
         node,
         identity,
+        recorder,
     } = answering;
     let settings = edge::Settings {
         api,
@@ -316,7 +344,7 @@ async fn server(
         digest_key,
         identity,
         clock: Arc::new(SystemClock::start()),
-        recorder: Arc::new(LogRecorder),
+        recorder,
     };
     let answer = Edge::new(settings, node);
     Ok(Server {
@@ -354,5 +382,5 @@ impl Signals {
 /// Start and stop are told whatever the log level, on standard error.
 pub(crate) fn say(text: &str) {
     // A closed standard error must not end the node.
-    let _ = writeln!(stderr(), "{text}");
+    let _ = writeln!(stderr(), "{}", logs::plain(text));
 }

@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::api_key::{GeneratedKey, HashError, KeyHash};
-use crate::cli::{ApiKeyVerb, Command, ConfigFile, IdentityVerb, SharedKeyVerb, Verb};
+use crate::audit::{self, AuditVerdict};
+use crate::cli::{
+    ApiKeyVerb, AuditPlace, AuditVerb, Command, ConfigFile, IdentityVerb, SharedKeyVerb, Verb,
+};
 use crate::config::{self, Checked, FileError, InsecureListen};
 use crate::config_verbs;
 use crate::doctor::{self, Verdict};
@@ -41,6 +44,15 @@ pub(crate) enum VerbError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "error: the configuration has no audit log\n  = help: add logging.edge_server.audit_logs, or name the directory"
+    )]
+    NoAudit,
+    #[error("error: cannot verify the audit log in {}: {source}", directory.display())]
+    Audit {
+        directory: PathBuf,
+        source: std::io::Error,
+    },
     #[error("error: cannot write to standard output: {0}")]
     NoOutput(#[from] std::io::Error),
 }
@@ -50,6 +62,7 @@ pub(crate) fn perform(command: Command) -> ExitCode {
         Verb::Run(file) => start(&file),
         Verb::Doctor(file) => examine(&file),
         Verb::Config(verb) => config_verbs::perform(verb),
+        Verb::Audit(AuditVerb::Verify(place)) => verify_audit(place),
         Verb::ApiKey(ApiKeyVerb::Generate) => generate_key(),
         Verb::ApiKey(ApiKeyVerb::Validate { key, hash }) => validate_key(&key, &hash),
         Verb::SharedKey(SharedKeyVerb::Generate { output }) => {
@@ -78,6 +91,31 @@ fn examine(file: &ConfigFile) -> Result<ExitCode, VerbError> {
         Verdict::Sound => ExitCode::SUCCESS,
         Verdict::Stopped => ExitCode::FAILURE,
     })
+}
+
+fn verify_audit(place: AuditPlace) -> Result<ExitCode, VerbError> {
+    let AuditPlace {
+        directory,
+        path,
+        head,
+    } = place;
+    let directory = match (directory, path) {
+        (Some(directory), _) => Some(directory),
+        (None, None) => None,
+        (None, Some(path)) => {
+            let file = ConfigFile {
+                path,
+                allow_insecure_listen: true,
+            };
+            read(&file)?.audit_directory
+        }
+    };
+    let directory = directory.ok_or(VerbError::NoAudit)?;
+    let verdict = audit::report(&directory, head, &mut stdout());
+    match verdict.map_err(|source| VerbError::Audit { directory, source })? {
+        AuditVerdict::Whole => Ok(ExitCode::SUCCESS),
+        AuditVerdict::Broken => Ok(ExitCode::FAILURE),
+    }
 }
 
 /// Reads and checks the configuration, its files and its secrets.

@@ -18,6 +18,10 @@ use super::{ConfigError, Context, InsecureListen, parse};
 pub(crate) struct Checked {
     pub(crate) config: Config,
     pub(crate) data_directory: PathBuf,
+    /// Where the messages of the program are kept; `None`: in no file.
+    pub(crate) log_directory: Option<PathBuf>,
+    /// `None`: there is no audit log.
+    pub(crate) audit_directory: Option<PathBuf>,
     /// `None`: plain HTTP, or no HTTP.
     pub(crate) certificate: Option<Certificate>,
     /// `None`: the node joins no mesh.
@@ -121,6 +125,7 @@ pub(crate) fn check_files(
     let file = path.display().to_string();
     let base = path.parent().unwrap_or(Path::new(""));
     let data_directory = data_directory(&config, base, &file)?;
+    let (log_directory, audit_directory) = log_directories(&config, base, &file)?;
     let certificate = match config.http.as_ref().map(|http| &http.encryption) {
         Some(Encryption::Tls { certificate, key }) => {
             let loaded = Certificate::load(&base.join(certificate), &base.join(key), now_unix_s);
@@ -149,6 +154,8 @@ pub(crate) fn check_files(
     Ok(Checked {
         config,
         data_directory,
+        log_directory,
+        audit_directory,
         certificate,
         sync,
         enrolment,
@@ -205,6 +212,25 @@ fn data_directory(config: &Config, base: &Path, file: &str) -> Result<PathBuf, F
         ("database.persistence_dir", &name),
         (base, file),
     )
+}
+
+/// Where the messages of the program and the audit log are kept.
+fn log_directories(
+    config: &Config,
+    base: &Path,
+    file: &str,
+) -> Result<(Option<PathBuf>, Option<PathBuf>), FileError> {
+    let (rotating, audit) = (&config.logging.rotating, &config.logging.audit);
+    let named = |what| format!("tombolo_{}_{what}", config.database.id);
+    let rotating = rotating.as_ref().map(|logs| {
+        let key = "logging.edge_server.rotating_logs.directory";
+        locate(&logs.directory, (key, &named("logs")), (base, file))
+    });
+    let audit = audit.as_ref().map(|logs| {
+        let key = "logging.edge_server.audit_logs";
+        locate(&logs.directory, (key, &named("audit")), (base, file))
+    });
+    Ok((rotating.transpose()?, audit.transpose()?))
 }
 
 /// Where `directory` is. `name` is what it is called where the configuration gives no name of its own.

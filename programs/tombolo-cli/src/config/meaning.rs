@@ -8,6 +8,7 @@ use std::time::Duration;
 use tombolo::{AuthServer, Object, OnLostAccess, SharedKey, WebSocketServer};
 
 use super::meaning_identity::IdentityService;
+use super::meaning_logging::Logging;
 use super::secret::SecretText;
 use crate::api_key::KeyHash;
 
@@ -172,32 +173,4 @@ pub(crate) enum Permission {
     Nothing,
     /// `full`.
     Full,
-}
-
-/// Where messages go and from which level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Logging {
-    /// Of the database (`ditto_sdk`), written to standard error as documented.
-    pub(crate) database: Level,
-    /// Of the server.
-    pub(crate) server: Level,
-    /// `None`: the server writes no log to the console.
-    pub(crate) console: Option<Console>,
-}
-
-/// The documented levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
-    Error,
-    Warning,
-    Info,
-    Debug,
-    Verbose,
-}
-
-/// The two streams of a console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Console {
-    StandardOut,
-    StandardError,
 }

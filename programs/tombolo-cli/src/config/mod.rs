@@ -6,6 +6,7 @@ mod identity_files;
 mod import;
 mod meaning;
 mod meaning_identity;
+mod meaning_logging;
 mod problem;
 mod raw;
 mod read;
@@ -16,6 +17,7 @@ mod resolve_database;
 mod resolve_directory;
 mod resolve_http;
 mod resolve_identity;
+mod resolve_logging;
 mod resolve_mesh;
 mod resolve_secret;
 mod resolve_subscriptions;
@@ -29,12 +31,12 @@ pub(crate) use files::{
 };
 pub(crate) use import::migrate;
 pub(crate) use meaning::{
-    Api, Clients, Config, Console, Database, Http, Identity, Level, Logging, Permission,
-    Subscription,
+    Api, Clients, Config, Database, Http, Identity, Permission, Subscription,
 };
 pub(crate) use meaning_identity::{
     IdentitySettings, Keys, LoginLimits, ProviderSettings, WebServer,
 };
+pub(crate) use meaning_logging::{AuditedReads, Console, Frequency, Level, Logging, Rotation};
 pub(crate) use problem::ConfigError;
 pub(crate) use resolve::InsecureListen;
 pub(crate) use schema::schema;

@@ -3,14 +3,12 @@
 
 use serde_saphyr::Location;
 
-use super::meaning::{Config, Console, Level, Logging};
+use super::meaning::Config;
 use super::problem::Problem;
-use super::raw::{
-    Anything, Placed, RawConfig, RawEdgeLogging, RawLogging, Setting, Spanned, WordOr,
-};
+use super::raw::{Anything, Placed, RawConfig, Setting, Spanned, WordOr};
 use super::resolve_mesh::{Door, OwnService};
 use super::secret::Outside;
-use super::{resolve_database, resolve_http, resolve_identity};
+use super::{resolve_database, resolve_http, resolve_identity, resolve_logging};
 
 /// Whether `dev_mode` may listen on an address that other machines reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +114,7 @@ pub(super) fn resolve(
     findings.expect_off("grpc_server", raw.grpc_server.as_ref());
     findings.expect_off("metrics", raw.metrics.as_ref());
     storage(raw.storage, &mut findings);
-    let logging = logging(raw.logging, &mut findings);
+    let logging = resolve_logging::logging(raw.logging, &mut findings);
     let own = match &raw.identity_service {
         Some(Spanned {
             value: Setting::Given(_),
@@ -182,69 +180,4 @@ fn storage(raw: Placed<Setting<WordOr<Anything>>>, findings: &mut Findings) {
             );
         }
     }
-}
-
-fn logging(raw: Placed<Setting<RawLogging>>, findings: &mut Findings) -> Logging {
-    let mut logging = Logging {
-        database: Level::Warning,
-        server: Level::Warning,
-        console: Some(Console::StandardError),
-    };
-    let Some(Spanned { value: raw, .. }) = findings.section("logging", raw) else {
-        return logging;
-    };
-    if let Some(level) = level("logging.ditto_sdk", raw.ditto_sdk, findings) {
-        logging.database = level;
-    }
-    if let Some(raw) = findings.section("logging.edge_server", raw.edge_server) {
-        edge_logging(raw.value, &mut logging, findings);
-    }
-    logging
-}
-
-fn edge_logging(raw: RawEdgeLogging, logging: &mut Logging, findings: &mut Findings) {
-    findings.expect_off(
-        "logging.edge_server.rotating_logs",
-        raw.rotating_logs.as_ref(),
-    );
-    findings.expect_off("logging.edge_server.audit_logs", raw.audit_logs.as_ref());
-    if let Some(level) = level("logging.edge_server.level", raw.level, findings) {
-        logging.server = level;
-    }
-    let Some(console) = raw.console_logs else {
-        return;
-    };
-    logging.console = match &console.value {
-        Setting::Given(word) if word == "std_out" => Some(Console::StandardOut),
-        Setting::Given(word) if word == "std_err" => Some(Console::StandardError),
-        Setting::Given(word) if word == "off" => None,
-        Setting::Bool(false) => None,
-        _ => {
-            let path = "logging.edge_server.console_logs";
-            findings.refuse(
-                path,
-                console.referenced,
-                "names no console",
-                "write std_out, std_err or off",
-            );
-            None
-        }
-    };
-}
-
-fn level(path: &str, raw: Placed<String>, findings: &mut Findings) -> Option<Level> {
-    let raw = raw?;
-    let level = match raw.value.as_str() {
-        "error" => Level::Error,
-        "warning" => Level::Warning,
-        "info" => Level::Info,
-        "debug" => Level::Debug,
-        "verbose" => Level::Verbose,
-        _ => {
-            let remedy = "write error, warning, info, debug or verbose";
-            findings.refuse(path, raw.referenced, "names no log level", remedy);
-            return None;
-        }
-    };
-    Some(level)
 }

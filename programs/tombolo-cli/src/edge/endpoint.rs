@@ -66,6 +66,15 @@ impl Endpoint {
             .find(|endpoint| endpoint.name() == name)
     }
 
+    /// Whether its requests belong into the audit log. Others hand out nothing of the database, and are asked every
+    /// few seconds by whoever watches the node.
+    pub(crate) const fn is_recorded(self) -> bool {
+        !matches!(
+            self,
+            Self::Metrics | Self::Docs | Self::Health | Self::Ready
+        )
+    }
+
     /// Whether a client needs an API key for it. Peers that sync and devices that log in
     /// prove themselves in other ways; health and docs tell nothing that is worth a key.
     pub(crate) const fn needs_key(self) -> bool {

@@ -42,7 +42,7 @@ pub(super) async fn execute<N: Node>(
     record.statements.push(statement.clone());
     let permit = caller.permit_execute(&statement).map_err(refuse_client)?;
     if statement.is_mutation() {
-        edge.recorder.admit(record).map_err(refuse_unrecorded)?;
+        record.require_place().map_err(refuse_unrecorded)?;
     }
     let run = edge
         .node

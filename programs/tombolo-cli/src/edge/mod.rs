@@ -23,6 +23,7 @@ mod websocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use tombolo_http::{Answer, Refusal, Request, Response};
 
 use crate::config::{Api, Clients, Config};
@@ -30,17 +31,17 @@ use crate::identity::IdentityService;
 use authorize::{Caller, Guard};
 use clock::Clock;
 use docs::Docs;
-use endpoint::Endpoint;
 use node::Node;
 use openapi::Keys;
-use record::{Record, Recording};
-use refuse::refuse_client;
+use record::Recording;
+use refuse::{refuse_client, refuse_unrecorded};
 use reply::Refused;
 use routes::Routes;
 
 pub(crate) use clock::SystemClock;
+pub(crate) use endpoint::Endpoint;
 pub(crate) use joined::{JoinedDatabase, chain};
-pub(crate) use record::{LogRecorder, Recorder};
+pub(crate) use record::{LoginTold, Record, RecordPlace, Recorder};
 
 /// The description of the HTTP API as OpenAPI 3.1; of all that can be turned on, if `config` is `None`.
 pub(crate) fn describe(config: Option<&Config>) -> serde_json::Value {
@@ -125,6 +126,9 @@ impl<N: Node> Edge<N> {
         }
         let endpoint = self.routes.find(request.path(), request.method())?;
         record.endpoint = Some(endpoint);
+        if self.recorder.needs_reads() && endpoint.is_recorded() {
+            record.require_place().map_err(refuse_unrecorded)?;
+        }
         let caller = self.identify(&request, endpoint, record).await?;
         match endpoint {
             Endpoint::Health => Ok(health::health()),
@@ -132,7 +136,7 @@ impl<N: Node> Edge<N> {
                 Some(docs) => docs.answer(request.path()),
                 None => Err(routes::unknown_path()),
             },
-            Endpoint::Login => self.log_in(request).await,
+            Endpoint::Login => self.log_in(request, record).await,
             Endpoint::Sync => Ok(websocket::switch(request, self.node.websocket_door())),
             Endpoint::Presence => presence::presence(self, request, &caller, record).await,
             Endpoint::Execute => execute::execute(self, request, &caller, record).await,
@@ -158,11 +162,16 @@ impl<N: Node> Edge<N> {
         Ok(caller)
     }
 
-    async fn log_in(&self, request: Request) -> Result<Response, Refused> {
-        match &self.identity {
-            Some(service) => Ok(service.answer(request).await),
-            None => Err(routes::unknown_path()),
+    async fn log_in(&self, request: Request, record: &mut Record) -> Result<Response, Refused> {
+        if *request.method() == Method::POST {
+            record.require_place().map_err(refuse_unrecorded)?;
         }
+        let Some(service) = &self.identity else {
+            return Err(routes::unknown_path());
+        };
+        let mut response = service.answer(request).await;
+        record.login = response.extensions_mut().remove::<LoginTold>();
+        Ok(response)
     }
 }
 
@@ -173,11 +182,17 @@ impl<N: Node> Answer for Edge<N> {
         let response = match self.steps(request, record).await {
             Ok(response) => response,
             Err(refused) => {
+                // A refusal that nobody could read of later is not given.
+                let refused = match record.require_place() {
+                    Err(full) if refused.is_of_client() => refuse_unrecorded(full),
+                    _ => refused,
+                };
                 record.error = Some(refused.code);
                 refused.response()
             }
         };
         record.status = Some(response.status());
+        recording.conclude().await;
         response
     }
 

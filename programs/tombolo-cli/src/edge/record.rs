@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
@@ -10,6 +11,7 @@ use tombolo_http::{Request, RequestId};
 
 use super::clock::Clock;
 use super::endpoint::Endpoint;
+use crate::audit::{Admission, Written};
 
 /// One request. Filled along the way; what was never learned stays empty.
 #[derive(Debug, Clone)]
@@ -35,9 +37,46 @@ pub(crate) struct Record {
     pub(crate) error: Option<&'static str>,
     /// From `at` to the answer.
     pub(crate) duration: Duration,
+    /// Who logged in, or tried to.
+    pub(crate) login: Option<LoginTold>,
+    /// The place that its record has in the audit log.
+    pub(crate) place: RecordPlace,
+}
+
+/// A place in the audit log, taken before anything happens.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum RecordPlace {
+    /// Nobody keeps an audit log.
+    #[default]
+    NotNeeded,
+    Taken(Arc<Admission>),
+    /// What must be recorded must not happen.
+    Full,
+}
+
+/// What the identity service tells of a login. It travels with the answer and is never sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LoginTold {
+    pub(crate) user: Option<String>,
+    /// The public key of the device.
+    pub(crate) peer: Option<String>,
+    pub(crate) provider: Option<String>,
+    /// Why it was refused.
+    pub(crate) code: Option<&'static str>,
 }
 
 impl Record {
+    /// Lets only pass what can be recorded.
+    ///
+    /// # Errors
+    /// There is no room for its record.
+    pub(crate) fn require_place(&self) -> Result<(), RecorderFull> {
+        match self.place {
+            RecordPlace::Full => Err(RecorderFull),
+            RecordPlace::NotNeeded | RecordPlace::Taken(_) => Ok(()),
+        }
+    }
+
     /// The kinds of its statements.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = StatementKind> {
         self.statements.iter().map(Prepared::kind)
@@ -58,14 +97,16 @@ impl Record {
 
 /// Who is told of requests. Called on the threads that serve: it must not wait.
 pub(crate) trait Recorder: Send + Sync + fmt::Debug {
-    /// Asked before anything is changed or handed out that must be recorded.
-    ///
-    /// # Errors
-    /// There is no room to record it: the request is answered 503 and changes nothing.
-    fn admit(&self, record: &Record) -> Result<(), RecorderFull>;
+    /// Takes a place for the record of a request, before anything else is done for it. Without one, writes, refusals
+    /// and logins are answered 503, and reads too if [`Recorder::needs_reads`].
+    fn admit(&self) -> RecordPlace;
 
-    /// Told once for each request, also for one that was given up.
-    fn record(&self, record: &Record);
+    /// Whether a read that has no place must be refused.
+    fn needs_reads(&self) -> bool;
+
+    /// Told once for each request, also for one that was given up. What it gives must be waited for before the
+    /// answer leaves.
+    fn record(&self, record: &mut Record) -> Option<Written>;
 }
 
 /// There is no room for another record.
@@ -73,42 +114,13 @@ pub(crate) trait Recorder: Send + Sync + fmt::Debug {
 #[error("the audit log cannot take another record at present; try again later")]
 pub(crate) struct RecorderFull;
 
-/// Writes each request to the log of the process, at its level debug.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LogRecorder;
-
-impl Recorder for LogRecorder {
-    fn admit(&self, _: &Record) -> Result<(), RecorderFull> {
-        Ok(())
-    }
-
-    fn record(&self, record: &Record) {
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            tracing::debug!(
-                request_id = %record.request_id,
-                at = ?record.at,
-                address = %record.address,
-                endpoint = record.endpoint.map(Endpoint::name),
-                identity = record.identity,
-                statements = ?record.kinds().map(StatementKind::name).collect::<Vec<_>>(),
-                collections = ?record.collections(),
-                documents = record.documents,
-                rows = record.rows,
-                status = record.status.map(|status| status.as_u16()),
-                error = record.error,
-                duration = ?record.duration,
-                "request"
-            );
-        }
-    }
-}
-
 /// A record on its way; told when dropped, so that a request which was given up is told too.
 pub(super) struct Recording<'r> {
     pub(super) record: Record,
     begun: Duration,
     clock: &'r dyn Clock,
     recorder: &'r dyn Recorder,
+    is_told: bool,
 }
 
 impl<'r> Recording<'r> {
@@ -131,17 +143,36 @@ impl<'r> Recording<'r> {
                 status: None,
                 error: None,
                 duration: Duration::ZERO,
+                login: None,
+                place: recorder.admit(),
             },
             begun: now.monotonic,
             clock,
             recorder,
+            is_told: false,
         }
+    }
+
+    /// Tells the record, and waits until it is as safe as it is promised to be.
+    pub(super) async fn conclude(mut self) {
+        if let Some(written) = self.tell() {
+            // A log that ended meanwhile has said so.
+            let _ = written.wait().await;
+        }
+    }
+
+    fn tell(&mut self) -> Option<Written> {
+        self.is_told = true;
+        self.record.duration = self.clock.now().monotonic.saturating_sub(self.begun);
+        self.recorder.record(&mut self.record)
     }
 }
 
 impl Drop for Recording<'_> {
     fn drop(&mut self) {
-        self.record.duration = self.clock.now().monotonic.saturating_sub(self.begun);
-        self.recorder.record(&self.record);
+        if !self.is_told {
+            // Nobody waits for the answer any more.
+            drop(self.tell());
+        }
     }
 }

@@ -36,6 +36,14 @@ impl Refused {
         }
     }
 
+    /// Whether it says that the client may not, rather than that something went wrong.
+    pub(crate) fn is_of_client(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+        )
+    }
+
     /// The answer.
     pub(crate) fn response(&self) -> Response {
         let mut body = Vec::with_capacity(256);

@@ -3,7 +3,6 @@
 
 mod addresses;
 mod ca;
-mod clock;
 mod directory;
 mod jwks;
 mod live;

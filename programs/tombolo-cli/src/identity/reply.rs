@@ -100,6 +100,11 @@ impl Refused {
         self.words().0
     }
 
+    /// For machines; never changes its spelling.
+    pub(super) fn code(&self) -> &'static str {
+        self.words().1
+    }
+
     pub(super) fn response(self) -> Response {
         let (status, code, text) = self.words();
         if let Self::Method(allowed) = self {

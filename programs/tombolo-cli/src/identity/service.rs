@@ -16,13 +16,15 @@ use tombolo_identity::{
 };
 
 use super::ca::CaError;
-use super::clock::now_ms;
 use super::live::Live;
 use super::login::{self, Gate, Reason, Turned};
 use super::provider::Provider;
 use super::reply::{Refused, fresh, text_response};
 use super::web::WebSetupError;
+use crate::audit::{self, AdminAct, Audit};
+use crate::clock::unix_ms as now_ms;
 use crate::config::IdentitySettings;
+use crate::edge::LoginTold;
 
 /// What all routes begin with.
 const PREFIX: &str = "/_ditto/auth/";
@@ -122,7 +124,7 @@ impl IdentityService {
     }
 
     /// Looks for changes of the authority's directory for as long as it is polled.
-    pub(crate) async fn watch(self: Arc<Self>) {
+    pub(crate) async fn watch(self: Arc<Self>, audit: Option<Arc<Audit>>) {
         let mut ticks = interval(REFRESH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_told = false;
@@ -138,6 +140,8 @@ impl IdentityService {
                     let version = standing.revocations.as_ref().map(|list| list.version());
                     let trusted = standing.keys().len();
                     tracing::info!(trusted, revocations = ?version, "the authority was read again");
+                    let detail = format!("{trusted} trusted keys, list of revocations {version:?}");
+                    audit::tell(audit.as_deref(), AdminAct::Revocation, detail);
                 }
                 Ok(Err(error)) if !is_told => {
                     is_told = true;
@@ -230,32 +234,39 @@ impl IdentityService {
 
     async fn login(&self, request: Request) -> Response {
         let (address, id) = (request.peer.ip(), request.id);
-        let mut provider = String::new();
-        match self.certify(request, &mut provider).await {
+        let mut told = LoginTold::default();
+        let mut response = match self.certify(request, &mut told).await {
             Ok(response) => response,
             Err(turned) => {
-                login::log_turned(&turned, &provider, address, id);
+                let provider = told.provider.as_deref().unwrap_or_default();
+                login::log_turned(&turned, provider, address, id);
+                told.code = Some(turned.0.code());
                 turned.0.response()
             }
-        }
+        };
+        response.extensions_mut().insert(told);
+        response
     }
 
-    /// The steps of a login. `named` takes the provider for the log as soon as it is known.
-    async fn certify(&self, request: Request, named: &mut String) -> Result<Response, Turned> {
+    /// The steps of a login. `told` takes what is known of it as soon as it is.
+    async fn certify(&self, request: Request, told: &mut LoginTold) -> Result<Response, Turned> {
         let Request { body, id, peer, .. } = request;
         self.gate.admit_address(peer.ip(), now_ms())?;
         let body = body.read(LOGIN_REQUEST_BYTES_MAX).await.map_err(unread)?;
         let asked = login::parse(&body)?;
         drop(body);
-        named.clone_from(&asked.provider);
-        let provider = self.providers.get(named.as_str());
+        let named = asked.provider.clone();
+        told.provider = Some(named.clone());
+        let provider = self.providers.get(&named);
         // All devices of a playground have one token; they are told apart below, by their keys.
         if !matches!(provider, Some(Provider::Playground { .. })) {
-            self.gate.admit_user((named, &asked.token), now_ms())?;
+            self.gate.admit_user((&named, &asked.token), now_ms())?;
         }
         let asking = self.gate.prove(asked, &self.database_id, now_ms())?;
+        told.peer = Some(asking.proven.peer_key().to_string());
         let granted = login::ask(provider, &asking, now_ms()).await?;
         let user_id = granted.identity().user_id().to_owned();
+        told.user = Some(user_id.clone());
         // Under a name of its own, so that no token can stand for a user.
         let name = format!("{named}\0{user_id}");
         self.gate.admit_user(("user", &name), now_ms())?;

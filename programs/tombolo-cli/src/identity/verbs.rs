@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tombolo_identity::{IdentityFilter, Revocation, RuleError, Whom, key_id};
 
 use super::ca::{self, Ca, CaError};
-use super::clock::now_ms;
 use crate::cli::{IdentityConfig, IdentityVerb, Selected};
+use crate::clock::unix_ms as now_ms;
 use crate::config::{self, FileError, InsecureListen};
 
 /// Why a verb failed; its text is for the operator.

@@ -23,7 +23,7 @@ pub(super) use database::{
 };
 pub(super) use http::{RawEndpoint, RawHttpApi, RawHttpServer, RawTls};
 pub(super) use identity::{RawIdentityService, RawJwt, RawLoginLimits, RawProvider, RawWebhook};
-pub(super) use logging::{RawEdgeLogging, RawLogging};
+pub(super) use logging::{RawAuditLogs, RawEdgeLogging, RawLogging, RawRotatingLogs, RawRotation};
 pub(super) use placed::{Placed, Spanned};
 pub(super) use secret::{RawElsewhere, RawSecret};
 

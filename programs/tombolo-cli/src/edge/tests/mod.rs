@@ -20,7 +20,7 @@ use crate::api_key::{GeneratedKey, KeyHash};
 use crate::config::{Api, Clients, Identity, Permission};
 use crate::edge::authorize::{ExecutePermit, PresencePermit};
 use crate::edge::node::{Failure, Node};
-use crate::edge::{Edge, LogRecorder, Recorder, Settings, SystemClock};
+use crate::edge::{Edge, Recorder, Settings, SystemClock};
 
 /// The statement names what happens.
 struct Scripted;
@@ -80,7 +80,13 @@ struct Running {
 }
 
 async fn start(api: Api, clients: Clients, limits: Limits) -> Running {
-    start_recorded(api, clients, limits, Arc::new(LogRecorder)).await
+    start_recorded(
+        api,
+        clients,
+        limits,
+        Arc::new(crate::recorder::NodeRecorder::new(None)),
+    )
+    .await
 }
 
 async fn start_recorded(

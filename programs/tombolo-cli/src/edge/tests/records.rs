@@ -5,28 +5,35 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::audit::Written;
 use crate::edge::endpoint::Endpoint;
-use crate::edge::record::{Record, RecorderFull};
+use crate::edge::record::{Record, RecordPlace};
 
 #[derive(Debug, Default)]
 struct Remembering {
     records: Mutex<Vec<Record>>,
     told: Notify,
     is_full: bool,
+    needs_reads: bool,
 }
 
 impl Recorder for Remembering {
-    fn admit(&self, _: &Record) -> Result<(), RecorderFull> {
+    fn admit(&self) -> RecordPlace {
         if self.is_full {
-            Err(RecorderFull)
+            RecordPlace::Full
         } else {
-            Ok(())
+            RecordPlace::NotNeeded
         }
     }
 
-    fn record(&self, record: &Record) {
+    fn needs_reads(&self) -> bool {
+        self.needs_reads
+    }
+
+    fn record(&self, record: &mut Record) -> Option<Written> {
         self.records.lock().unwrap().push(record.clone());
         self.told.notify_one();
+        None
     }
 }
 
@@ -94,4 +101,28 @@ async fn what_cannot_be_recorded_is_not_written() {
     assert_answer(&answer, 503, "audit_full");
     let read = node.post("/execute", r#"{"statement":"ECHO"}"#).await;
     assert_answer(&read, 200, "select");
+}
+
+#[tokio::test]
+async fn reads_and_refusals_are_not_answered_either_where_all_must_be_recorded() {
+    for (needs_reads, status, code) in [(true, 503, "audit_full"), (false, 200, "select")] {
+        let full = Remembering {
+            is_full: true,
+            needs_reads,
+            ..Remembering::default()
+        };
+        let (node, _) = remembered(full, Limits::default()).await;
+        let read = node.post("/execute", r#"{"statement":"ECHO"}"#).await;
+        assert_answer(&read, status, code);
+        let health = node.send("GET /health HTTP/1.1", "").await;
+        assert_answer(&health, 200, "ok");
+    }
+    let full = Remembering {
+        is_full: true,
+        ..Remembering::default()
+    };
+    let clients = Clients::Known(Vec::new());
+    let node = start_recorded(ALL, clients, Limits::default(), Arc::new(full)).await;
+    let refused = node.post("/execute", r#"{"statement":"ECHO"}"#).await;
+    assert_answer(&refused, 503, "audit_full");
 }

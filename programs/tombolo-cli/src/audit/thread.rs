@@ -1,0 +1,189 @@
+//! The one thread that writes the audit log: what is queued becomes one write, and a flush follows within a second.
+//! While the disk is full it keeps what it has, lets nothing new in, and tries again.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::book::Book;
+use super::record::AuditRecord;
+use super::{Place, Shared};
+use crate::clock::{steady, unix_ms};
+
+/// Longest time in which only the memory of the system has what was written.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two attempts to write to a full disk.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Records of one write.
+const BATCH_MAX: usize = 256;
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    Record(Box<Waiting>),
+    /// Write what is there and end.
+    End,
+}
+
+/// A record with whom to tell and the place it takes.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) record: AuditRecord,
+    pub(super) at_ms: u64,
+    /// Told when the system has the record.
+    pub(super) written: oneshot::Sender<()>,
+    pub(super) place: Place,
+}
+
+/// Why the thread ends.
+enum End {
+    /// It was told to, and everything is written.
+    Told,
+    /// The disk failed until the end, or in a way after which nothing can be trusted.
+    Failed,
+}
+
+/// Who keeps the book.
+pub(super) struct Clerk {
+    book: Book,
+    messages: Receiver<Message>,
+    shared: Arc<Shared>,
+    /// What waits to be written; never more than there are places.
+    #[expect(clippy::vec_box, reason = "they come in boxes")]
+    batch: Vec<Box<Waiting>>,
+    /// When the next flush is due; `None`: nothing was written since the last one.
+    due: Option<Instant>,
+}
+
+impl Clerk {
+    pub(super) fn new(book: Book, messages: Receiver<Message>, shared: Arc<Shared>) -> Self {
+        Self {
+            book,
+            messages,
+            shared,
+            batch: Vec::new(),
+            due: None,
+        }
+    }
+
+    /// Writes until the end is told.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.round() {
+                Ok(()) => {}
+                Err(End::Told) => return,
+                Err(End::Failed) => {
+                    self.shared.is_failing.store(true, Ordering::Release);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn round(&mut self) -> Result<(), End> {
+        let is_end = self.take();
+        if !self.batch.is_empty() {
+            self.write()?;
+            self.due.get_or_insert_with(|| steady() + SYNC_INTERVAL);
+        }
+        if is_end || self.due.is_some_and(|due| due <= steady()) {
+            self.due = None;
+            if let Err(error) = self.book.sync() {
+                // The system may have forgotten what it failed to write, so nothing later can be trusted.
+                let path = self.book.path();
+                tracing::error!(
+                    "the audit log {} cannot be flushed to the disk: {error}; requests are refused until this node is started anew",
+                    path.display()
+                );
+                return Err(End::Failed);
+            }
+        }
+        if is_end { Err(End::Told) } else { Ok(()) }
+    }
+
+    /// Waits for a message or for the next flush, and takes what is there. Tells whether the end was told.
+    fn take(&mut self) -> bool {
+        let first = match self.due {
+            None => self.messages.recv().map_err(RecvTimeoutError::from),
+            Some(due) => {
+                let left = due.saturating_duration_since(steady());
+                self.messages.recv_timeout(left)
+            }
+        };
+        let mut next = match first {
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Message::End),
+            Ok(message) => Some(message),
+        };
+        while let Some(message) = next {
+            match message {
+                Message::End => return true,
+                Message::Record(waiting) => self.batch.push(waiting),
+            }
+            let has_room = self.batch.len() < BATCH_MAX;
+            next = has_room.then(|| self.messages.try_recv().ok()).flatten();
+        }
+        false
+    }
+
+    /// Writes the batch, however long that takes.
+    fn write(&mut self) -> Result<(), End> {
+        self.persist(|book| book.make_ready(unix_ms()))?;
+        let refused = self.shared.refused.swap(0, Ordering::Relaxed);
+        if refused > 0 {
+            self.seal(&AuditRecord::Unwritten { requests: refused }, unix_ms());
+        }
+        // More may have come while the disk was full.
+        let batch = std::mem::take(&mut self.batch);
+        for waiting in &batch {
+            self.seal(&waiting.record, waiting.at_ms);
+        }
+        self.persist(Book::flush)?;
+        for waiting in batch {
+            let Waiting { written, place, .. } = *waiting;
+            drop(place);
+            // Most of those who asked do not wait.
+            let _ = written.send(());
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, record: &AuditRecord, at_ms: u64) {
+        match self.book.seal(record, at_ms) {
+            Ok(()) => {
+                self.shared.written.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => tracing::error!("a record of the audit log is lost: {error}"),
+        }
+    }
+
+    /// Does `act` until it succeeds. Meanwhile nothing new is let in, and only the mark of the end ends it.
+    fn persist(&mut self, act: impl Fn(&mut Book) -> io::Result<()>) -> Result<(), End> {
+        let mut is_told = false;
+        while let Err(error) = act(&mut self.book) {
+            if !is_told {
+                is_told = true;
+                self.shared.is_failing.store(true, Ordering::Release);
+                let path = self.book.path();
+                tracing::error!(
+                    "the audit log {} cannot be written: {error}; requests are refused until it can",
+                    path.display()
+                );
+            }
+            match self.messages.recv_timeout(RETRY_INTERVAL) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Record(waiting)) => self.batch.push(waiting),
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return Err(End::Failed),
+            }
+        }
+        if is_told {
+            self.shared.is_failing.store(false, Ordering::Release);
+            tracing::warn!("the audit log is written again");
+        }
+        Ok(())
+    }
+}

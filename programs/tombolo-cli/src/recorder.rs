@@ -1,0 +1,131 @@
+//! What becomes of the records of requests: the audit log gets those that belong there, the message log gets all.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use crate::audit::{
+    Audit, AuditRecord, COLLECTIONS_MAX, LoginRecord, Outcome, RequestRecord, STATEMENTS_MAX,
+    Written, bounded,
+};
+use crate::edge::{Endpoint, LoginTold, Record, RecordPlace, Recorder};
+
+/// Takes the records of a node.
+#[derive(Debug)]
+pub(crate) struct NodeRecorder {
+    /// `None`: nobody keeps an audit log.
+    audit: Option<Arc<Audit>>,
+}
+
+impl NodeRecorder {
+    pub(crate) fn new(audit: Option<Arc<Audit>>) -> Self {
+        Self { audit }
+    }
+
+    /// The log that it writes to, for acts that are no requests.
+    pub(crate) fn audit(&self) -> Option<Arc<Audit>> {
+        self.audit.clone()
+    }
+}
+
+impl Recorder for NodeRecorder {
+    fn admit(&self) -> RecordPlace {
+        match self.audit.as_ref().map(|audit| audit.admit()) {
+            None => RecordPlace::NotNeeded,
+            Some(Ok(admission)) => RecordPlace::Taken(Arc::new(admission)),
+            Some(Err(_)) => RecordPlace::Full,
+        }
+    }
+
+    fn needs_reads(&self) -> bool {
+        self.audit.as_ref().is_some_and(|audit| audit.needs_reads())
+    }
+
+    fn record(&self, record: &mut Record) -> Option<Written> {
+        tell(record);
+        let audit = self.audit.as_ref()?;
+        let RecordPlace::Taken(place) = std::mem::take(&mut record.place) else {
+            return None;
+        };
+        let endpoint = record.endpoint.filter(|endpoint| endpoint.is_recorded())?;
+        let must_be = is_act(record, endpoint);
+        if !must_be && !audit.chooses_read() {
+            return None;
+        }
+        let since = record.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let admission = Arc::into_inner(place)?;
+        let written = admission.put(AuditRecord::Request(audited(record, endpoint)), at_ms);
+        must_be.then_some(written)
+    }
+}
+
+/// Whether it changed something, was refused, or is a login: what is never left out.
+fn is_act(record: &Record, endpoint: Endpoint) -> bool {
+    let status = record.status.map_or(0, |status| status.as_u16());
+    let changes = record
+        .statements
+        .iter()
+        .any(|statement| statement.is_mutation());
+    let is_act = matches!(endpoint, Endpoint::AttachmentsUpload | Endpoint::Logs);
+    changes || is_act || record.login.is_some() || Outcome::of_status(status) == Outcome::Refused
+}
+
+fn audited(record: &Record, endpoint: Endpoint) -> RequestRecord {
+    let status = record.status.map(|status| status.as_u16());
+    let mut collections = record.collections();
+    collections.truncate(COLLECTIONS_MAX);
+    for name in &mut collections {
+        *name = bounded(name);
+    }
+    let is_run = !record.statements.is_empty();
+    let login = record.login.as_ref();
+    RequestRecord {
+        request_id: record.request_id.to_string(),
+        address: Some(record.address),
+        identity: record.identity.as_deref().map(bounded),
+        endpoint: endpoint.name(),
+        statements: record
+            .kinds()
+            .take(STATEMENTS_MAX)
+            .map(|kind| kind.name())
+            .collect(),
+        collections,
+        documents: is_run.then_some(record.documents),
+        rows: is_run.then_some(record.rows),
+        result: status.map_or(Outcome::GivenUp, Outcome::of_status),
+        status,
+        code: record.error.or_else(|| login.and_then(|login| login.code)),
+        duration_us: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
+        login: login.map(audited_login),
+    }
+}
+
+fn audited_login(told: &LoginTold) -> LoginRecord {
+    let text = |text: &Option<String>| text.as_deref().map(bounded);
+    LoginRecord {
+        user: text(&told.user),
+        peer: text(&told.peer),
+        provider: text(&told.provider),
+    }
+}
+
+/// Writes a request to the log of the process, at its level debug.
+fn tell(record: &Record) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        tracing::debug!(
+            request_id = %record.request_id,
+            at = ?record.at,
+            address = %record.address,
+            endpoint = record.endpoint.map(Endpoint::name),
+            identity = record.identity,
+            statements = ?record.kinds().map(tombolo::StatementKind::name).collect::<Vec<_>>(),
+            collections = ?record.collections(),
+            documents = record.documents,
+            rows = record.rows,
+            status = record.status.map(|status| status.as_u16()),
+            error = record.error,
+            duration = ?record.duration,
+            "request"
+        );
+    }
+}
