@@ -21,7 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, InWork, QUIET_LOOKS, Watchdog};
 use crate::answer::{Answer, Refusal, Response, TimeLimit};
@@ -29,6 +30,7 @@ use crate::limits::Limits;
 use crate::metered::Metered;
 use crate::request::{Request, RequestId};
 use crate::request_body::RequestBody;
+use crate::tls::{ACME_PROTOCOL, ClientCertificate, TlsIdentity};
 
 /// Requests of one HTTP/2 connection in work at once; the client's next ones wait on its side.
 const STREAMS_MAX: u32 = 128;
@@ -49,6 +51,13 @@ pub(crate) struct Site<A> {
 
 /// The order to stop, seen by each connection.
 pub(crate) type StopSignal = watch::Receiver<()>;
+
+/// Where a connection comes from.
+#[derive(Clone)]
+struct Origin {
+    peer: SocketAddr,
+    client: Option<Arc<ClientCertificate>>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
@@ -71,7 +80,8 @@ impl<A: Answer> Site<A> {
             protocol = sniff(&stream, self.limits.quiet_timeout) => protocol,
         };
         if let Some(protocol) = protocol {
-            self.serve(stream, peer, protocol, stop).await;
+            let from = Origin { peer, client: None };
+            self.serve(stream, from, protocol, stop).await;
         }
     }
 
@@ -81,33 +91,42 @@ impl<A: Answer> Site<A> {
         stream: TcpStream,
         peer: SocketAddr,
         stop: StopSignal,
-        acceptor: TlsAcceptor,
+        identity: TlsIdentity,
     ) {
         let mut stopped = stop.clone();
         let accepted = tokio::select! {
             biased;
             _ = stopped.changed() => return,
-            accepted = timeout(self.limits.handshake_timeout, acceptor.accept(stream)) => accepted,
+            accepted = timeout(self.limits.handshake_timeout, shake_hands(stream, identity)) => accepted,
         };
-        match accepted {
-            Ok(Ok(stream)) => {
-                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let protocol = if is_http2 {
-                    Protocol::Http2
-                } else {
-                    Protocol::Http1
-                };
-                self.serve(stream, peer, protocol, stop).await;
+        let stream = match accepted {
+            Ok(Ok(Some(stream))) => stream,
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "the TLS handshake failed");
+                return;
             }
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
-            Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
-        }
+            Err(_) => {
+                tracing::debug!(%peer, "the TLS handshake took too long");
+                return;
+            }
+        };
+        let connection = stream.get_ref().1;
+        let protocol = match connection.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        let from = Origin {
+            peer,
+            client: ClientCertificate::of(connection),
+        };
+        self.serve(stream, from, protocol, stop).await;
     }
 
     async fn serve<S>(
         self: Arc<Self>,
         stream: S,
-        peer: SocketAddr,
+        from: Origin,
         protocol: Protocol,
         stop: StopSignal,
     ) where
@@ -124,7 +143,7 @@ impl<A: Answer> Site<A> {
         };
         let service = service_fn(move |request| {
             let in_work = activity.request();
-            Arc::clone(&self).handle(request, peer, in_work)
+            Arc::clone(&self).handle(request, from.clone(), in_work)
         });
         match protocol {
             Protocol::Http1 => {
@@ -150,7 +169,7 @@ impl<A: Answer> Site<A> {
     async fn handle(
         self: Arc<Self>,
         request: http::Request<Incoming>,
-        peer: SocketAddr,
+        from: Origin,
         in_work: InWork,
     ) -> Result<Response, Infallible> {
         let count = self.requests.fetch_add(1, Relaxed);
@@ -171,7 +190,8 @@ impl<A: Answer> Site<A> {
                     head,
                     body,
                     id,
-                    peer,
+                    peer: from.peer,
+                    client: from.client,
                 })
                 .await
             }
@@ -221,6 +241,22 @@ impl<A: Answer> Site<A> {
             self.answer.refuse(&Refusal::Failed)
         })
     }
+}
+
+/// `None`: it was no connection for requests, or there is no certificate yet.
+async fn shake_hands(
+    stream: TcpStream,
+    identity: TlsIdentity,
+) -> std::io::Result<Option<TlsStream<TcpStream>>> {
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let hello = start.client_hello();
+    let Some(config) = identity.config_for(&hello) else {
+        return Ok(None);
+    };
+    let stream = start.into_stream(config).await?;
+    // Whoever asked whether this server holds a domain has its answer by now.
+    let asked_only = stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL);
+    Ok(Some(stream).filter(|_| !asked_only))
 }
 
 /// Bytes of the request line and the header fields as HTTP/1 writes them.

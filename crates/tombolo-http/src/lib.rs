@@ -7,6 +7,7 @@
 mod activity;
 mod answer;
 mod body;
+mod certificate;
 mod connection;
 mod inflate;
 mod limits;
@@ -17,12 +18,15 @@ mod request;
 mod request_body;
 mod server;
 mod tls;
+mod tls_error;
 
 pub use answer::{Answer, Refusal, Response, TimeLimit, json_response};
 pub use body::{AnswerCut, Body, BodySender, ClientGone};
+pub use certificate::{About, Certificate};
 pub use limits::Limits;
 pub use listen::{ListenError, Listener};
 pub use request::{Request, RequestId, Upgrade};
 pub use request_body::{BodyError, RequestBody};
 pub use server::{Drained, Server, Transport};
-pub use tls::{Certificate, TlsError, TlsIdentity};
+pub use tls::{ClientAuthority, ClientCertificate, ClientProof, MinVersion, TlsIdentity};
+pub use tls_error::TlsError;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, request};
 use hyper::upgrade::OnUpgrade;
@@ -9,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::request_body::RequestBody;
+use crate::tls::ClientCertificate;
 
 /// A request whose head is complete and within the limits; its body is still unread.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Request {
     pub id: RequestId,
     /// The other end of the connection.
     pub peer: SocketAddr,
+    /// Who the client proved to be by a certificate; `None` if it showed none or was not asked.
+    pub client: Option<Arc<ClientCertificate>>,
 }
 
 impl Request {

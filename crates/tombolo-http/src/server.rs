@@ -11,7 +11,6 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::answer::Answer;
 use crate::connection::{Site, StopSignal};
@@ -28,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum Transport {
     /// HTTP without encryption.
     Plain,
-    /// HTTP over TLS 1.2 or 1.3 with this certificate.
+    /// HTTP over TLS.
     Tls(TlsIdentity),
 }
 
@@ -87,7 +86,7 @@ impl<A: Answer> Server<A> {
 /// Decides what becomes of each accepted connection.
 struct Gate<A> {
     listener: Listener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<TlsIdentity>,
     site: Arc<Site<A>>,
     stop: StopSignal,
     connections: JoinSet<()>,
@@ -106,7 +105,7 @@ impl<A: Answer> Gate<A> {
         } = server;
         let tls = match transport {
             Transport::Plain => None,
-            Transport::Tls(identity) => Some(identity.acceptor()),
+            Transport::Tls(identity) => Some(identity),
         };
         let overload_answer = overload::render(&answer, limits.connections_max)
             .await
@@ -141,9 +140,9 @@ impl<A: Answer> Gate<A> {
         let (site, stop) = (Arc::clone(&self.site), self.stop.clone());
         match self.tls.clone() {
             None => self.connections.spawn(site.serve_plain(stream, peer, stop)),
-            Some(acceptor) => self
+            Some(identity) => self
                 .connections
-                .spawn(site.serve_tls(stream, peer, stop, acceptor)),
+                .spawn(site.serve_tls(stream, peer, stop, identity)),
         };
     }
 

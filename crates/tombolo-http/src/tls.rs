@@ -1,241 +1,253 @@
-//! The server's certificate: read from PEM files, checked at the door, replaceable while it serves.
-//! Every way in which an operator's files can be wrong is an error of its own that names the file and the remedy.
+//! What TLS connections are accepted with: certificate, lowest version, whose clients. All of it replaceable
+//! while the server runs: the next handshake uses the new, open connections keep what they began with.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::aws_lc_rs;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
-use rustls::{InconsistentKeys, ServerConfig};
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// A larger certificate or key file is refused unread.
-const PEM_BYTES_MAX: u64 = 1024 * 1024;
+use crate::certificate::{self, Certificate};
+use crate::tls_error::TlsError;
 
-/// A certificate chain with its key, checked to belong together and to be valid at load time.
+/// Most authorities in a file of them.
+const AUTHORITIES_MAX: usize = 256;
+/// What a client names that only asks whether this server holds a domain (RFC 8737).
+pub(crate) const ACME_PROTOCOL: &[u8] = b"acme-tls/1";
+
+/// The oldest TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MinVersion {
+    /// 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// 1.3 alone.
+    Tls13,
+}
+
+/// Whether a client must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientProof {
+    /// A handshake without one fails.
+    Required,
+    /// One that is shown must be good; its owner stands in [`Request::client`](crate::Request::client).
+    Optional,
+}
+
+/// Whose certificates clients may show.
 #[derive(Clone)]
-pub struct Certificate {
-    key: Arc<CertifiedKey>,
-    expires_unix_s: i64,
+pub struct ClientAuthority {
+    roots: Arc<RootCertStore>,
+    proof: ClientProof,
 }
 
-/// Why a certificate cannot be used. The operator's to mend.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// Missing, unreadable or too large.
-    #[error("cannot read {}: {source}; check the path (relative paths start at the config file) and its permissions", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// From the system.
-        source: std::io::Error,
-    },
-    /// No certificate in PEM form.
-    #[error("{} holds no certificate in PEM form; it must begin with -----BEGIN CERTIFICATE-----, convert DER with: openssl x509 -inform der", path.display())]
-    CertificateNotPem {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No private key in PEM form.
-    #[error("{} holds no private key in PEM form; it must hold a -----BEGIN PRIVATE KEY----- block without a password", path.display())]
-    KeyNotPem {
-        /// The file.
-        path: PathBuf,
-    },
-    /// PEM, but not a certificate inside.
-    #[error("{} is PEM, but its first certificate cannot be decoded; ask for it again where it was issued", path.display())]
-    CertificateMalformed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// PEM, but no key that this server can use.
-    #[error("{} is PEM, but its key cannot be used ({reason}); use RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519", path.display())]
-    KeyUnusable {
-        /// The file.
-        path: PathBuf,
-        /// From the library.
-        reason: rustls::Error,
-    },
-    /// Certificate and key are of different pairs.
-    #[error("the key {} does not belong to the certificate {}; name the key that was made for it", key.display(), certificate.display())]
-    KeyMismatch {
-        /// The certificate file.
-        certificate: PathBuf,
-        /// The key file.
-        key: PathBuf,
-    },
-    /// Too late.
-    #[error("the certificate {} expired at {not_after}; renew it", path.display())]
-    Expired {
-        /// The file.
-        path: PathBuf,
-        /// As the certificate says it.
-        not_after: String,
-    },
-    /// Too early.
-    #[error("the certificate {} is not valid before {not_before}; check this machine's clock, or wait", path.display())]
-    NotYetValid {
-        /// The file.
-        path: PathBuf,
-        /// As the certificate says it.
-        not_before: String,
-    },
+/// The owner of a certificate that a client showed, and that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The subject in words, for example `CN=sensor-7, O=Example`.
+    pub subject: String,
 }
 
-impl Certificate {
-    /// Reads and checks a PEM chain and its PEM key. `now_unix_s` is the time in seconds since 1970.
+/// Holds what the next handshake uses. Clones share it.
+#[derive(Clone)]
+pub struct TlsIdentity(Arc<RwLock<Held>>);
+
+struct Held {
+    certificate: Option<Certificate>,
+    min_version: MinVersion,
+    clients: Option<ClientAuthority>,
+    config: Option<Arc<ServerConfig>>,
+    /// Answers the one question whether this server holds a domain, and nothing else.
+    challenge: Option<Arc<ServerConfig>>,
+}
+
+impl ClientAuthority {
+    /// Reads the PEM certificates of the authorities.
     ///
     /// # Errors
-    /// [`TlsError`], one variant per mistake.
-    pub fn load(certificate: &Path, key: &Path, now_unix_s: i64) -> Result<Self, TlsError> {
-        let chain = read_chain(certificate)?;
-        let expires_unix_s = check_validity(certificate, &chain, now_unix_s)?;
-        let key_der = read_key(key)?;
-        let signing_key = aws_lc_rs::sign::any_supported_type(&key_der).map_err(|reason| {
-            TlsError::KeyUnusable {
-                path: key.to_owned(),
-                reason,
+    /// [`TlsError::Unreadable`], [`TlsError::ClientAuthority`].
+    pub fn load(path: &Path, proof: ClientProof) -> Result<Self, TlsError> {
+        let refused = |reason: String| TlsError::ClientAuthority {
+            path: path.to_owned(),
+            reason,
+        };
+        let text = certificate::read(path)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&text) {
+            let certificate = certificate.map_err(|error| refused(error.to_string()))?;
+            if roots.len() == AUTHORITIES_MAX {
+                return Err(refused(format!("more than {AUTHORITIES_MAX} certificates")));
             }
-        })?;
-        let certified = CertifiedKey::new(chain, signing_key);
-        match certified.keys_match() {
-            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Self {
-                key: Arc::new(certified),
-                expires_unix_s,
-            }),
-            Err(_) => {
-                let (certificate, key) = (certificate.to_owned(), key.to_owned());
-                Err(TlsError::KeyMismatch { certificate, key })
-            }
+            let added = roots.add(certificate);
+            added.map_err(|error| refused(error.to_string()))?;
         }
-    }
-
-    /// When the certificate ends, in seconds since 1970.
-    pub fn expires_unix_s(&self) -> i64 {
-        self.expires_unix_s
-    }
-}
-
-impl fmt::Debug for Certificate {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Certificate")
-            .field("expires_unix_s", &self.expires_unix_s)
-            .finish_non_exhaustive()
+        if roots.is_empty() {
+            return Err(refused("no certificate in PEM form".to_owned()));
+        }
+        let roots = Arc::new(roots);
+        Ok(Self { roots, proof })
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |source| TlsError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let size_bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size_bytes > PEM_BYTES_MAX {
-        let text = format!("the file has {size_bytes} bytes, at most {PEM_BYTES_MAX} are read");
-        return Err(unreadable(std::io::Error::other(text)));
-    }
-    std::fs::read(path).map_err(unreadable)
-}
-
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(path)?;
-    let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&text).collect();
-    match chain {
-        Ok(chain) if !chain.is_empty() => Ok(chain),
-        _ => Err(TlsError::CertificateNotPem {
-            path: path.to_owned(),
-        }),
+impl ClientCertificate {
+    /// Whom the connection belongs to, if it proved one.
+    pub(crate) fn of(connection: &ServerConnection) -> Option<Arc<Self>> {
+        let leaf = connection.peer_certificates()?.first()?;
+        let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+        Some(Arc::new(Self {
+            subject: leaf.subject().to_string(),
+        }))
     }
 }
-
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let text = read(path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::KeyNotPem {
-        path: path.to_owned(),
-    })
-}
-
-fn check_validity(
-    path: &Path,
-    chain: &[CertificateDer<'_>],
-    now_unix_s: i64,
-) -> Result<i64, TlsError> {
-    let malformed = || TlsError::CertificateMalformed {
-        path: path.to_owned(),
-    };
-    let leaf = chain.first().ok_or_else(malformed)?;
-    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| malformed())?;
-    let validity = leaf.validity();
-    if now_unix_s > validity.not_after.timestamp() {
-        let not_after = validity.not_after.to_string();
-        return Err(TlsError::Expired {
-            path: path.to_owned(),
-            not_after,
-        });
-    }
-    if now_unix_s < validity.not_before.timestamp() {
-        let not_before = validity.not_before.to_string();
-        return Err(TlsError::NotYetValid {
-            path: path.to_owned(),
-            not_before,
-        });
-    }
-    Ok(validity.not_after.timestamp())
-}
-
-/// Holds the certificate that new handshakes use. Clones share it.
-#[derive(Debug, Clone)]
-pub struct TlsIdentity {
-    holder: Arc<Holder>,
-}
-
-struct Holder(RwLock<Arc<CertifiedKey>>);
 
 impl TlsIdentity {
-    /// Starts with `certificate`.
+    /// Starts with `certificate`, TLS 1.2 and 1.3, and clients that show none.
     pub fn new(certificate: Certificate) -> Self {
-        Self {
-            holder: Arc::new(Holder(RwLock::new(certificate.key))),
-        }
+        let identity = Self::without_certificate();
+        identity.replace(certificate);
+        identity
+    }
+
+    /// Starts without: until [`TlsIdentity::replace`] every handshake fails.
+    pub fn without_certificate() -> Self {
+        Self(Arc::new(RwLock::new(Held {
+            certificate: None,
+            min_version: MinVersion::default(),
+            clients: None,
+            config: None,
+            challenge: None,
+        })))
     }
 
     /// New handshakes use `certificate` from now on; open connections keep theirs.
     pub fn replace(&self, certificate: Certificate) {
-        *self
-            .holder
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = certificate.key;
+        self.change(|held| held.certificate = Some(certificate));
     }
 
-    pub(crate) fn acceptor(self) -> TlsAcceptor {
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("invariant: the provider has cipher suites for TLS 1.2 and 1.3")
-                .with_no_client_auth()
-                .with_cert_resolver(self.holder);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        TlsAcceptor::from(Arc::new(config))
+    /// New handshakes accept these versions and these clients from now on.
+    pub fn accept(&self, min_version: MinVersion, clients: Option<ClientAuthority>) {
+        self.change(|held| {
+            held.min_version = min_version;
+            held.clients = clients;
+        });
+    }
+
+    /// Answers the question of an authority whether this server holds a domain (`acme-tls/1`)
+    /// with `key` until it is taken back with `None`.
+    pub fn prove_domain(&self, key: Option<Arc<CertifiedKey>>) {
+        self.change(|held| {
+            held.challenge = key.map(|key| {
+                let mut config = plain_config(MinVersion::Tls12, None, key);
+                config.alpn_protocols = vec![ACME_PROTOCOL.to_vec()];
+                Arc::new(config)
+            });
+        });
+    }
+
+    /// When the certificate ends, in seconds since 1970; `None` while there is none.
+    pub fn not_after(&self) -> Option<i64> {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        held.certificate.as_ref().map(Certificate::expires_unix_s)
+    }
+
+    /// The certificate that the next handshake uses.
+    pub fn certificate(&self) -> Option<Certificate> {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        held.certificate.clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Held)) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut held);
+        held.config = held.certificate.as_ref().map(|certificate| {
+            let key = Arc::clone(&certificate.key);
+            let mut config = plain_config(held.min_version, held.clients.as_ref(), key);
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Arc::new(config)
+        });
+    }
+
+    /// What to answer this handshake with.
+    pub(crate) fn config_for(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let asks_for_domain = hello
+            .alpn()
+            .is_some_and(|mut named| named.any(|protocol| protocol == ACME_PROTOCOL));
+        if asks_for_domain {
+            return held.challenge.clone();
+        }
+        held.config.clone()
     }
 }
 
-impl fmt::Debug for Holder {
+fn plain_config(
+    min_version: MinVersion,
+    clients: Option<&ClientAuthority>,
+    key: Arc<CertifiedKey>,
+) -> ServerConfig {
+    let versions: &[&SupportedProtocolVersion] = match min_version {
+        MinVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        MinVersion::Tls13 => &[&rustls::version::TLS13],
+    };
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .expect("invariant: the provider has cipher suites for TLS 1.2 and 1.3");
+    let Some(ClientAuthority { roots, proof }) = clients else {
+        return builder
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Only(key)));
+    };
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider);
+    let verifier = match proof {
+        ClientProof::Required => verifier,
+        ClientProof::Optional => verifier.allow_unauthenticated(),
+    };
+    let verifier = verifier
+        .build()
+        .expect("invariant: there are roots, and no list of revocations that could be wrong");
+    let mut config = builder
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(Only(key)));
+    // A resumed session is not verified again, so an authority that was taken out would go on counting.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config
+}
+
+impl fmt::Debug for TlsIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Holder")
+        formatter
+            .debug_struct("TlsIdentity")
+            .field("not_after", &self.not_after())
+            .finish_non_exhaustive()
     }
 }
 
-impl ResolvesServerCert for Holder {
+impl fmt::Debug for ClientAuthority {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ClientAuthority")
+            .field("roots", &self.roots.len())
+            .field("proof", &self.proof)
+            .finish()
+    }
+}
+
+/// The key of this configuration, whatever name the client asks for.
+#[derive(Debug)]
+struct Only(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Only {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(
-            &self.0.read().unwrap_or_else(PoisonError::into_inner),
-        ))
+        Some(Arc::clone(&self.0))
     }
 }

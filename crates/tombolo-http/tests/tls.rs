@@ -154,6 +154,91 @@ fn a_certificate_is_valid_from_its_first_to_its_last_second() {
     assert_names(&error, &files.path("cert.pem"), "renew it");
 }
 
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
+}
+
+#[test]
+fn keys_that_clients_do_not_accept_are_refused_by_name() {
+    let load = |name: &str| {
+        let (certificate, key) = (format!("{name}_cert.pem"), format!("{name}_key.pem"));
+        Certificate::load(&data(&certificate), &data(&key), 1_800_000_000)
+    };
+    assert_eq!(load("rsa2048").unwrap().about().key_kind, "RSA, 2048 bits");
+    for (name, said) in [("rsa1024", "RSA, 1024 bits"), ("p521", "1.3.132.0.35")] {
+        let error = load(name).unwrap_err();
+        assert!(matches!(error, TlsError::KeyTooWeak { .. }));
+        assert_names(&error, &data(&format!("{name}_cert.pem")), said);
+    }
+}
+
+#[test]
+fn every_kind_of_key_that_clients_accept_is_served() {
+    let kinds = [
+        (&rcgen::PKCS_ECDSA_P256_SHA256, "ECDSA P-256"),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, "ECDSA P-384"),
+        (&rcgen::PKCS_ED25519, "Ed25519"),
+    ];
+    for (kind, said) in kinds {
+        let files = Files::new();
+        let key = KeyPair::generate_for(kind).unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        std::fs::write(files.path("cert.pem"), certificate.pem()).unwrap();
+        std::fs::write(files.path("key.pem"), key.serialize_pem()).unwrap();
+        assert_eq!(files.load().unwrap().about().key_kind, said);
+    }
+}
+
+#[test]
+fn a_certificate_says_whom_it_covers_and_who_stands_behind_it() {
+    let files = Files::with(|params| {
+        let names = ["localhost", "*.example.org"].map(|name| name.try_into().unwrap());
+        params.subject_alt_names = names.map(rcgen::SanType::DnsName).to_vec();
+        let address = std::net::IpAddr::from([127, 0, 0, 1]);
+        params
+            .subject_alt_names
+            .push(rcgen::SanType::IpAddress(address));
+    });
+    let certificate = files.load().unwrap();
+    let about = certificate.about();
+    assert_eq!(about.names, ["localhost", "*.example.org", "127.0.0.1"]);
+    assert!(about.is_self_signed && about.chain_length == 1 && about.chain_break.is_none());
+    for name in ["localhost", "a.example.org", "127.0.0.1"] {
+        assert!(certificate.covers(name), "{name}");
+    }
+    for name in ["example.org", "a.b.example.org", "127.0.0.2", "", "a b"] {
+        assert!(!certificate.covers(name), "{name}");
+    }
+}
+
+#[test]
+fn a_chain_is_followed_and_its_break_is_told() {
+    let issuer_key = KeyPair::generate().unwrap();
+    let mut issuer = CertificateParams::new(Vec::new()).unwrap();
+    issuer.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    issuer
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "an authority");
+    let issuer_pem = issuer.self_signed(&issuer_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(issuer, issuer_key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &issuer).unwrap().pem();
+    let files = Files::new();
+    std::fs::write(files.path("key.pem"), key.serialize_pem()).unwrap();
+    let stranger = std::fs::read_to_string(files.path("cert.pem")).unwrap();
+    for (rest, chain_break) in [(issuer_pem, None), (stranger, Some(1))] {
+        std::fs::write(files.path("cert.pem"), format!("{leaf}{rest}")).unwrap();
+        let certificate = files.load().unwrap();
+        assert_eq!(certificate.about().chain_length, 2);
+        assert_eq!(certificate.about().chain_break, chain_break);
+        assert!(!certificate.about().is_self_signed);
+    }
+}
+
 async fn start(identity: TlsIdentity) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_address();
@@ -235,6 +320,8 @@ async fn a_replaced_certificate_is_used_by_the_next_handshake_and_spares_open_co
         .await
         .unwrap();
     identity.replace(after.load().unwrap());
+    let not_after = after.load().unwrap().expires_unix_s();
+    assert_eq!(identity.not_after(), Some(not_after));
     assert!(
         connect(address, &after.der, &rustls::version::TLS13)
             .await

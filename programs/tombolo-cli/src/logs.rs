@@ -30,7 +30,7 @@ const DATABASE_CRATES: [&str; 4] = [
 ];
 /// The crate of the server, and the modules of the program that speak for it: the program and the database are both
 /// called tombolo.
-const SERVER_CRATES: [&str; 7] = [
+const SERVER_CRATES: [&str; 8] = [
     "tombolo_http",
     "tombolo::audit",
     "tombolo::edge",
@@ -38,6 +38,7 @@ const SERVER_CRATES: [&str; 7] = [
     "tombolo::logs",
     "tombolo::rolling",
     "tombolo::run",
+    "tombolo::serving",
 ];
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;

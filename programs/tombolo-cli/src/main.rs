@@ -15,6 +15,7 @@ mod logs;
 mod recorder;
 mod rolling;
 mod run;
+mod serving;
 mod shared_key;
 mod sync_report;
 mod verbs;

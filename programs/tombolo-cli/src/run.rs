@@ -10,18 +10,15 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tombolo::{Database, LoginError, Options, Subscription, SyncError, SyncOptions};
-use tombolo_http::{
-    Certificate, Drained, Limits, ListenError, Listener, Server, TlsIdentity, Transport,
-};
+use tombolo_http::ListenError;
 
 use crate::audit::{self, AdminAct, AuditError};
-use crate::config::{
-    self, Checked, Config, Database as Settings, Enrolment, Http, IdentitySettings,
-};
-use crate::edge::{self, Edge, JoinedDatabase, SystemClock, chain};
+use crate::config::{self, Checked, Config, Database as Settings, Enrolment, IdentitySettings};
+use crate::edge::{JoinedDatabase, chain};
 use crate::enrolment::Member;
 use crate::identity::{self, IdentityService};
 use crate::recorder::NodeRecorder;
+use crate::serving::{self, Answering, ConfigSource, Serving};
 use crate::{logs, sync_report};
 
 /// At the end, reads whose clients have left may run this much longer.
@@ -64,7 +61,7 @@ pub(crate) enum RunError {
 ///
 /// # Errors
 /// [`RunError`] if it could not start.
-pub(crate) fn run(checked: Checked) -> Result<(), RunError> {
+pub(crate) fn run(checked: Checked, source: ConfigSource) -> Result<(), RunError> {
     let _logs = logs::start(&checked.config.logging, checked.log_directory.as_deref())
         .map_err(RunError::Logs)?;
     let runtime = Runtime::new().map_err(RunError::NoRuntime)?;
@@ -72,16 +69,20 @@ pub(crate) fn run(checked: Checked) -> Result<(), RunError> {
         let _context = runtime.enter();
         Signals::watch().map_err(RunError::NoSignals)?
     };
-    let outcome = start(checked, &runtime, signals);
+    let outcome = start((checked, source), &runtime, signals);
     runtime.shutdown_timeout(ABANDONED_READS_LIMIT);
     outcome
 }
 
-fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<(), RunError> {
+fn start(
+    (checked, source): (Checked, ConfigSource),
+    runtime: &Runtime,
+    mut signals: Signals,
+) -> Result<(), RunError> {
     let Checked {
         config,
         data_directory,
-        certificate,
+        tls,
         sync,
         enrolment,
         identity,
@@ -125,7 +126,10 @@ fn start(checked: Checked, runtime: &Runtime, mut signals: Signals) -> Result<()
                 signals.any().await;
                 Ok(())
             }
-            Some(http) => serve(http, certificate, answering, signals).await,
+            Some(http) => {
+                let serving = Serving { http, tls, source };
+                serving::serve(serving, answering, signals).await
+            }
         };
         watchers.stop().await;
         outcome
@@ -260,118 +264,32 @@ fn tell_subscriptions(subscriptions: usize) {
     }
 }
 
-/// What stands behind the HTTP server.
-struct Answering {
-    database_id: String,
-    node: JoinedDatabase,
-    identity: Option<Arc<IdentityService>>,
-    recorder: Arc<NodeRecorder>,
-}
-
-/// Answers HTTP until a signal comes and the requests in work are done.
-async fn serve(
-    http: Http,
-    certificate: Option<Certificate>,
-    answering: Answering,
-    mut signals: Signals,
-) -> Result<(), RunError> {
-    let watch = answering
-        .identity
-        .clone()
-        .map(|service| tokio::spawn(service.watch(answering.recorder.audit())));
-    let server = server(http, certificate, answering).await?;
-    say(&format!("listening on {}", url(&server)));
-    let Drained { cut } = server.run_until(signals.any()).await;
-    if let Some(watch) = watch {
-        watch.abort();
-    }
-    if cut > 0 {
-        say(&format!(
-            "{cut} connections had a request in work at the drain limit and were cut"
-        ));
-    }
-    Ok(())
-}
-
-fn url(server: &Server<Edge<JoinedDatabase>>) -> String {
-    let scheme = match server.transport {
-        Transport::Plain => "http",
-        Transport::Tls(_) => "https",
-    };
-    format!("{scheme}://{}", server.listener.local_address())
-}
-
-async fn server(
-    http: Http,
-    certificate: Option<Certificate>,
-    answering: Answering,
-) -> Result<Server<Edge<JoinedDatabase>>, RunError> {
-    let mut instance = [0; 4];
-    let mut digest_key = [0; 32];
-    getrandom::fill(&mut instance).map_err(RunError::NoRandomness)?;
-    getrandom::fill(&mut digest_key).map_err(RunError::NoRandomness)?;
-    let Http {
-        listen_address,
-        base_path,
-        api,
-        clients,
-        request_timeout,
-        connections_max,
-        ..
-    } = http;
-    let limits = Limits {
-        connections_max,
-        request_timeout,
-        ..Limits::default()
-    };
-    let transport = match certificate {
-        None => Transport::Plain,
-        Some(certificate) => Transport::Tls(TlsIdentity::new(certificate)),
-    };
-    let listener = Listener::bind(&listen_address).await?;
-    let Answering {
-        database_id,
-        node,
-        identity,
-        recorder,
-    } = answering;
-    let settings = edge::Settings {
-        api,
-        clients,
-        database_id,
-        base_path,
-        request_timeout,
-        digest_key,
-        identity,
-        clock: Arc::new(SystemClock::start()),
-        recorder,
-    };
-    let answer = Edge::new(settings, node);
-    Ok(Server {
-        listener,
-        transport,
-        limits,
-        answer,
-        instance: u32::from_le_bytes(instance),
-    })
-}
-
-struct Signals {
+/// The signals that the node answers to.
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     fn watch() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
+        let hangup = Some(signal(SignalKind::hangup())?);
         Ok(Self {
             terminate,
             interrupt,
+            hangup,
         })
     }
 
-    async fn any(&mut self) {
+    /// The signal that asks to reload, for whoever asks first.
+    pub(crate) fn hangup(&mut self) -> Option<Signal> {
+        self.hangup.take()
+    }
+
+    /// Waits for one that ends the node.
+    pub(crate) async fn any(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -16,6 +16,7 @@ use crate::config_verbs;
 use crate::doctor::{self, Verdict};
 use crate::identity::{self, IdentityVerbError};
 use crate::run::{self, RunError};
+use crate::serving::ConfigSource;
 use crate::shared_key::{self, GenerateError};
 
 /// Why a verb failed; its text is for the operator.
@@ -78,7 +79,11 @@ pub(crate) fn perform(command: Command) -> ExitCode {
 }
 
 fn start(file: &ConfigFile) -> Result<ExitCode, VerbError> {
-    run::run(read(file)?)?;
+    let source = ConfigSource {
+        path: file.path.clone(),
+        insecure_listen: insecure_listen(file),
+    };
+    run::run(read(file)?, source)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,20 +125,23 @@ fn verify_audit(place: AuditPlace) -> Result<ExitCode, VerbError> {
 
 /// Reads and checks the configuration, its files and its secrets.
 pub(crate) fn read(file: &ConfigFile) -> Result<Checked, FileError> {
-    let insecure = if file.allow_insecure_listen {
+    let config = config::load(&file.path, insecure_listen(file))?;
+    config::check_files(config, &file.path, now_unix_s())
+}
+
+fn insecure_listen(file: &ConfigFile) -> InsecureListen {
+    if file.allow_insecure_listen {
         InsecureListen::Allowed
     } else {
         InsecureListen::Refused
-    };
-    let config = config::load(&file.path, insecure)?;
-    config::check_files(config, &file.path, now_unix_s())
+    }
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "the outermost door: a certificate is checked against the machine's clock"
 )]
-fn now_unix_s() -> i64 {
+pub(crate) fn now_unix_s() -> i64 {
     let elapsed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use tombolo::{AuthServer, SyncOptions};
-use tombolo_http::{Certificate, TlsError};
+use tombolo_http::TlsError;
 use zeroize::Zeroizing;
 
 use super::identity_files::{self, IdentityFileError};
@@ -12,6 +12,7 @@ use super::meaning::{Config, Directory, Encryption, Login, Mesh, Proof, Transpor
 use super::meaning_identity::IdentitySettings;
 use super::read::CONFIG_BYTES_MAX;
 use super::secret::ThisMachine;
+use super::tls_files::LoadedTls;
 use super::{ConfigError, Context, InsecureListen, parse};
 
 /// A configuration whose files exist and fit.
@@ -23,7 +24,7 @@ pub(crate) struct Checked {
     /// `None`: there is no audit log.
     pub(crate) audit_directory: Option<PathBuf>,
     /// `None`: plain HTTP, or no HTTP.
-    pub(crate) certificate: Option<Certificate>,
+    pub(crate) tls: Option<LoadedTls>,
     /// `None`: the node joins no mesh.
     pub(crate) sync: Option<SyncOptions>,
     /// `None`: the node joins by a shared key, or not at all.
@@ -126,9 +127,9 @@ pub(crate) fn check_files(
     let base = path.parent().unwrap_or(Path::new(""));
     let data_directory = data_directory(&config, base, &file)?;
     let (log_directory, audit_directory) = log_directories(&config, base, &file)?;
-    let certificate = match config.http.as_ref().map(|http| &http.encryption) {
-        Some(Encryption::Tls { certificate, key }) => {
-            let loaded = Certificate::load(&base.join(certificate), &base.join(key), now_unix_s);
+    let tls = match config.http.as_ref().map(|http| &http.encryption) {
+        Some(Encryption::Tls(tls)) => {
+            let loaded = LoadedTls::load(tls, base, now_unix_s);
             let failed = |source| FileError::Tls {
                 file: file.clone(),
                 source,
@@ -156,7 +157,7 @@ pub(crate) fn check_files(
         data_directory,
         log_directory,
         audit_directory,
-        certificate,
+        tls,
         sync,
         enrolment,
         identity,

@@ -9,6 +9,7 @@ use tombolo::{AuthServer, Object, OnLostAccess, SharedKey, WebSocketServer};
 
 use super::meaning_identity::IdentityService;
 use super::meaning_logging::Logging;
+use super::meaning_tls::Tls;
 use super::secret::SecretText;
 use crate::api_key::KeyHash;
 
@@ -116,8 +117,8 @@ pub(crate) struct Http {
 pub(crate) enum Encryption {
     /// `dev_mode`.
     Plain,
-    /// PEM files.
-    Tls { certificate: PathBuf, key: PathBuf },
+    /// With a certificate.
+    Tls(Tls),
 }
 
 /// Which routes exist.

@@ -7,6 +7,7 @@ mod import;
 mod meaning;
 mod meaning_identity;
 mod meaning_logging;
+mod meaning_tls;
 mod problem;
 mod raw;
 mod read;
@@ -21,9 +22,11 @@ mod resolve_logging;
 mod resolve_mesh;
 mod resolve_secret;
 mod resolve_subscriptions;
+mod resolve_tls;
 mod resolve_ws;
 mod schema;
 pub(crate) mod secret;
+mod tls_files;
 mod url;
 
 pub(crate) use files::{
@@ -31,15 +34,17 @@ pub(crate) use files::{
 };
 pub(crate) use import::migrate;
 pub(crate) use meaning::{
-    Api, Clients, Config, Database, Http, Identity, Permission, Subscription,
+    Api, Clients, Config, Database, Encryption, Http, Identity, Permission, Subscription,
 };
 pub(crate) use meaning_identity::{
     IdentitySettings, Keys, LoginLimits, ProviderSettings, WebServer,
 };
 pub(crate) use meaning_logging::{AuditedReads, Console, Frequency, Level, Logging, Rotation};
+pub(crate) use meaning_tls::Tls;
 pub(crate) use problem::ConfigError;
 pub(crate) use resolve::InsecureListen;
 pub(crate) use schema::schema;
+pub(crate) use tls_files::{LoadedTls, named_files};
 pub(crate) use url::is_public;
 
 /// What `parse` must know besides the text.

@@ -8,10 +8,10 @@ use tombolo_http::Limits;
 
 use super::meaning::{Api, Clients, Encryption, Http};
 use super::raw::{
-    Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, RawTls, Setting, Spanned, WordOr,
+    Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, Setting, Spanned, WordOr,
 };
 use super::resolve::{Findings, InsecureListen};
-use super::resolve_auth;
+use super::{resolve_auth, resolve_tls};
 
 /// Default of `http_api.execute.max_body_size_mb`.
 const EXECUTE_BODY_MB: u64 = 2;
@@ -58,7 +58,7 @@ pub(super) fn http(
     };
     findings.expect_off("http_server.throttling", raw.throttling.as_ref());
     let host = host_of(&raw.listen_addr, findings);
-    let encryption = encryption(raw.tls_config.value, raw.tls_config.referenced, findings);
+    let encryption = resolve_tls::encryption(raw.tls_config, findings);
     let health = raw.enable_healthcheck.is_some_and(|switch| switch.value);
     let docs = raw.serve_docs.is_some_and(|switch| switch.value);
     let api = api(raw.http_api, (health, docs), findings);
@@ -137,26 +137,6 @@ fn host_of(raw: &Spanned<String>, findings: &mut Findings) -> Option<String> {
 
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn encryption(raw: WordOr<RawTls>, place: Location, findings: &mut Findings) -> Option<Encryption> {
-    match raw {
-        WordOr::Given(RawTls { cert, key }) => Some(Encryption::Tls {
-            certificate: cert.value.into(),
-            key: key.value.into(),
-        }),
-        WordOr::Word(word) if word == "dev_mode" => Some(Encryption::Plain),
-        WordOr::Word(_) => {
-            let remedy = "write dev_mode for plain HTTP, or { cert: ..., key: ... }";
-            findings.refuse(
-                "http_server.tls_config",
-                place,
-                "is neither dev_mode nor a certificate",
-                remedy,
-            );
-            None
-        }
-    }
 }
 
 fn refuse_insecure(

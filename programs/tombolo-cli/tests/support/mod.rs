@@ -82,13 +82,22 @@ impl Node {
 
     /// Reads messages until one starts with `text`.
     pub fn wait_for(&mut self, text: &str) -> String {
+        self.wait_until(|line| line.starts_with(text))
+    }
+
+    /// Reads messages until one holds `text`.
+    pub fn wait_for_part(&mut self, text: &str) -> String {
+        self.wait_until(|line| line.contains(text))
+    }
+
+    fn wait_until(&mut self, is_meant: impl Fn(&str) -> bool) -> String {
         loop {
             let mut line = String::new();
             let count = self.messages.read_line(&mut line).unwrap();
             assert!(count > 0, "ended after: {:?}", self.said);
             let line = line.trim_end().to_owned();
             self.said.push(line.clone());
-            if line.starts_with(text) {
+            if is_meant(&line) {
                 return line;
             }
         }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema::{OneOr, Switch};
+use super::tls::RawTls;
 use super::{Anything, DevMode, Placed, Setting, Spanned, WordOr};
 
 /// The HTTP API.
@@ -37,19 +38,6 @@ pub(crate) struct RawHttpServer {
     pub(crate) max_connections: Placed<u64>,
     /// Not built yet; `false` and `null` are taken.
     pub(crate) throttling: Placed<Anything>,
-}
-
-/// A certificate and its key.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Tls")]
-pub(crate) struct RawTls {
-    /// PEM file with the certificate and its chain; absolute, or relative to this file.
-    #[schemars(example = &"/etc/letsencrypt/live/your-domain.com/fullchain.pem")]
-    pub(crate) cert: Spanned<String>,
-    /// PEM file with the private key; absolute, or relative to this file.
-    #[schemars(example = &"/etc/letsencrypt/live/your-domain.com/privkey.pem")]
-    pub(crate) key: Spanned<String>,
 }
 
 /// The endpoints. What is not listed is off.

@@ -11,6 +11,7 @@ mod logging;
 mod placed;
 mod schema;
 mod secret;
+mod tls;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,11 +22,12 @@ pub(super) use database::{
     RawAuthServer, RawConnect, RawDatabase, RawDatabaseAuth, RawListen, RawPath, RawPeerToPeer,
     RawSmallPeerOnly, RawSubscription, RawTcpListen, RawTransports, RawWebServer,
 };
-pub(super) use http::{RawEndpoint, RawHttpApi, RawHttpServer, RawTls};
+pub(super) use http::{RawEndpoint, RawHttpApi, RawHttpServer};
 pub(super) use identity::{RawIdentityService, RawJwt, RawLoginLimits, RawProvider, RawWebhook};
 pub(super) use logging::{RawAuditLogs, RawEdgeLogging, RawLogging, RawRotatingLogs, RawRotation};
 pub(super) use placed::{Placed, Spanned};
 pub(super) use secret::{RawElsewhere, RawSecret};
+pub(super) use tls::{RawClientCa, RawTls};
 
 use schema::{OneOr, Words};
 

@@ -1,0 +1,87 @@
+//! The certificate of the HTTP server while the node runs: taken anew when its files change, and watched to its end.
+//! A pair that cannot be used leaves the old one in place.
+
+use std::path::PathBuf;
+
+use tombolo_http::TlsIdentity;
+
+use super::expiry::{ExpiryAlarm, span};
+use super::reload::{Cause, Party, Taken};
+use crate::config::{Config, Encryption, LoadedTls, Tls, named_files};
+use crate::run::say;
+
+/// Keeps the certificate of files fresh.
+pub(crate) struct CertificateKeeper {
+    identity: TlsIdentity,
+    tls: Tls,
+    base: PathBuf,
+    alarm: ExpiryAlarm,
+}
+
+impl CertificateKeeper {
+    /// `base`: what relative paths start at.
+    pub(crate) fn new(identity: TlsIdentity, tls: Tls, base: PathBuf) -> Self {
+        Self {
+            identity,
+            tls,
+            base,
+            alarm: ExpiryAlarm::default(),
+        }
+    }
+
+    fn follow(&mut self, config: &Config) {
+        match config.http.as_ref().map(|http| &http.encryption) {
+            Some(Encryption::Tls(tls)) => self.tls = tls.clone(),
+            Some(Encryption::Plain) | None => tracing::error!(
+                "http_server.tls_config names no certificate any more, and the node goes on with the old one: restart it to serve plain HTTP"
+            ),
+        }
+    }
+}
+
+impl Party for CertificateKeeper {
+    fn reload(&mut self, config: Option<&Config>, cause: Cause, now_unix_s: i64) -> Taken {
+        if let Some(config) = config {
+            self.follow(config);
+        }
+        let loaded = match LoadedTls::load(&self.tls, &self.base, now_unix_s) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if cause != Cause::Retried {
+                    tracing::error!(
+                        "the certificate was not taken, the node goes on with the old one: {error}"
+                    );
+                }
+                return Taken::NotAll;
+            }
+        };
+        let about = loaded.certificate.about().clone();
+        loaded.apply(&self.identity);
+        let left = span(about.not_after_unix_s - now_unix_s);
+        let subject = about.subject;
+        say(&format!(
+            "certificate: {subject} is in use, it ends in {left}"
+        ));
+        Taken::All
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        named_files(&self.tls, &self.base)
+    }
+
+    fn look(&mut self, now_unix_s: i64) {
+        let Some(certificate) = self.identity.certificate() else {
+            return;
+        };
+        match self.alarm.rings(certificate.about(), now_unix_s) {
+            Some(left_s) if left_s < 0 => tracing::error!(
+                "the certificate has ended, and clients refuse it: renew its files; a running node takes them by itself"
+            ),
+            Some(left_s) => tracing::warn!(
+                "the certificate ends in {}: renew its files; a running node takes them by itself",
+                span(left_s)
+            ),
+            None => {}
+        }
+    }
+}

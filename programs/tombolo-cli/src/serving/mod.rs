@@ -1,0 +1,143 @@
+//! The HTTP server of a node: bound, given its routes, kept fresh, and ended in good order.
+
+mod certificate;
+mod expiry;
+mod reload;
+mod stamp;
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tombolo_http::{Drained, Limits, Listener, Server, TlsIdentity, Transport};
+
+use crate::config::{Encryption, Http, LoadedTls};
+use crate::edge::{self, Edge, JoinedDatabase, SystemClock};
+use crate::identity::IdentityService;
+use crate::recorder::NodeRecorder;
+use crate::run::{RunError, Signals, say};
+use certificate::CertificateKeeper;
+use reload::{Party, Reloader};
+
+pub(crate) use reload::ConfigSource;
+
+/// What stands behind the HTTP server.
+pub(crate) struct Answering {
+    pub(crate) database_id: String,
+    pub(crate) node: JoinedDatabase,
+    pub(crate) identity: Option<Arc<IdentityService>>,
+    pub(crate) recorder: Arc<NodeRecorder>,
+}
+
+/// What the configuration says about the server.
+pub(crate) struct Serving {
+    pub(crate) http: Http,
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<LoadedTls>,
+    pub(crate) source: ConfigSource,
+}
+
+/// Answers HTTP until a signal comes and the requests in work are done.
+pub(crate) async fn serve(
+    serving: Serving,
+    answering: Answering,
+    mut signals: Signals,
+) -> Result<(), RunError> {
+    let Serving { http, tls, source } = serving;
+    // What is in it ends with it.
+    let mut beside = JoinSet::new();
+    if let Some(service) = answering.identity.clone() {
+        beside.spawn(service.watch(answering.recorder.audit()));
+    }
+    let mut parties: Vec<Box<dyn Party>> = Vec::new();
+    let transport = transport(&http, tls, &source, &mut parties);
+    let server = server(http, transport, answering).await?;
+    say(&format!("listening on {}", url(&server)));
+    if let Some(hangup) = signals.hangup() {
+        beside.spawn(Reloader::new(source, parties).run(hangup));
+    }
+    let Drained { cut } = server.run_until(signals.any()).await;
+    beside.shutdown().await;
+    if cut > 0 {
+        say(&format!(
+            "{cut} connections had a request in work at the drain limit and were cut"
+        ));
+    }
+    Ok(())
+}
+
+/// Plain, or TLS with a certificate that is kept fresh.
+fn transport(
+    http: &Http,
+    tls: Option<LoadedTls>,
+    source: &ConfigSource,
+    parties: &mut Vec<Box<dyn Party>>,
+) -> Transport {
+    let (Encryption::Tls(named), Some(loaded)) = (&http.encryption, tls) else {
+        return Transport::Plain;
+    };
+    let identity = TlsIdentity::without_certificate();
+    loaded.apply(&identity);
+    let base = source.base().to_owned();
+    let keeper = CertificateKeeper::new(identity.clone(), named.clone(), base);
+    parties.push(Box::new(keeper));
+    Transport::Tls(identity)
+}
+
+fn url(server: &Server<Edge<JoinedDatabase>>) -> String {
+    let scheme = match server.transport {
+        Transport::Plain => "http",
+        Transport::Tls(_) => "https",
+    };
+    format!("{scheme}://{}", server.listener.local_address())
+}
+
+async fn server(
+    http: Http,
+    transport: Transport,
+    answering: Answering,
+) -> Result<Server<Edge<JoinedDatabase>>, RunError> {
+    let mut instance = [0; 4];
+    let mut digest_key = [0; 32];
+    getrandom::fill(&mut instance).map_err(RunError::NoRandomness)?;
+    getrandom::fill(&mut digest_key).map_err(RunError::NoRandomness)?;
+    let Http {
+        listen_address,
+        base_path,
+        api,
+        clients,
+        request_timeout,
+        connections_max,
+        ..
+    } = http;
+    let limits = Limits {
+        connections_max,
+        request_timeout,
+        ..Limits::default()
+    };
+    let listener = Listener::bind(&listen_address).await?;
+    let Answering {
+        database_id,
+        node,
+        identity,
+        recorder,
+    } = answering;
+    let settings = edge::Settings {
+        api,
+        clients,
+        database_id,
+        base_path,
+        request_timeout,
+        digest_key,
+        identity,
+        clock: Arc::new(SystemClock::start()),
+        recorder,
+    };
+    let answer = Edge::new(settings, node);
+    Ok(Server {
+        listener,
+        transport,
+        limits,
+        answer,
+        instance: u32::from_le_bytes(instance),
+    })
+}
