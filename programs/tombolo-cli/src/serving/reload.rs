@@ -176,8 +176,11 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
+    /// Whether there was a configuration, and why.
+    type Calls = Arc<Mutex<Vec<(bool, Cause)>>>;
+
     struct Recorded {
-        calls: Arc<Mutex<Vec<(bool, Cause)>>>,
+        calls: Calls,
         taken: Taken,
         file: PathBuf,
     }
@@ -196,7 +199,7 @@ mod tests {
     const CONFIG: &str =
         "database: { db_id: db-1, device_name: edge, persistence_dir: { path: data } }\n";
 
-    fn reloader(home: &Path, taken: Taken) -> (Reloader, Arc<Mutex<Vec<(bool, Cause)>>>) {
+    fn reloader(home: &Path, taken: Taken) -> (Reloader, Calls) {
         let path = home.join("config.yaml");
         std::fs::write(&path, CONFIG).unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
