@@ -183,7 +183,11 @@ fn carry(
                 let (name, other) = (&ends[from].name, &ends[to].name);
                 return Err(broken(format!("{name} left {other}: {reason}")));
             }
-            Outward::Wake(_) | Outward::Met(_) | Outward::Revocations(_) | Outward::Notice(_) => {}
+            Outward::Wake(_)
+            | Outward::Met(_)
+            | Outward::Revocations(_)
+            | Outward::Attachment(_)
+            | Outward::Notice(_) => {}
         }
     }
     Ok(())

@@ -16,6 +16,7 @@ use tombolo_document::{
 };
 use tombolo_identity::{PeerPublicKey, Permissions, SharedKey, Trust, VerifiedPeer, verify_leaf};
 use tombolo_query::Parameters;
+use tombolo_sync::attachments::{Answer, AttachmentAction, AttachmentEvent};
 use tombolo_sync::limits::WINDOW_BATCHES;
 use tombolo_sync::view::{Changed, LogId, Position, Since, Stored, View, ViewError, VisitStored};
 use tombolo_sync::wire::{Channel, Framer, Hello, Message, Packed, Stated};
@@ -215,6 +216,17 @@ impl Run {
                     assert!(self.kept.remove(&number), "only what is kept is released");
                     continue;
                 }
+                Action::Attachment(AttachmentAction::Open(opening)) => {
+                    let vouched = opening.is_vouched(view).unwrap_or(false);
+                    let answer = if vouched { Answer::Held(Default::default()) } else { Answer::Refused };
+                    Event::Attachment(AttachmentEvent::Opened(opening.request, answer))
+                }
+                Action::Attachment(AttachmentAction::Read {
+                    request, length, ..
+                }) => {
+                    let content = Some(vec![0; length].into());
+                    Event::Attachment(AttachmentEvent::Read(request, content))
+                }
                 Action::RenewIdentity => panic!("nobody can forge a cursor"),
                 Action::Close(_) => {
                     self.closed = true;
@@ -290,7 +302,7 @@ fn meet(framer: &mut Framer) -> Run {
     run.perform(actions);
     let site = SiteId::derive(DATABASE, world.peer.peer_key().as_bytes());
     let hello = Hello {
-        versions: (1, 1),
+        versions: (1, 2),
         database_id: DATABASE.to_owned(),
         log: LogId([7; 16]),
         actor: Actor::new(site, 1),

@@ -200,7 +200,8 @@ impl World {
                     let at = (at.as_micros() as u64).max(self.time.us());
                     self.agenda.at(at, Happening::Wake(end));
                 }
-                Outward::Met(_) => {}
+                // No node of a run asks for attachments, and a liar gets no answer.
+                Outward::Met(_) | Outward::Attachment(_) => {}
                 Outward::Revocations(list) => {
                     self.offered(end, &list)?;
                     if self.chair(end).is_none() {

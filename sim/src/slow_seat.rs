@@ -166,6 +166,10 @@ impl SlowSeat {
                     response.outward.push(Outward::Revocations(list));
                     continue;
                 }
+                Action::Attachment(action) => {
+                    response.outward.push(Outward::Attachment(action));
+                    continue;
+                }
                 Action::Notice(notice) => {
                     response.outward.push(Outward::Notice(notice));
                     continue;

@@ -9,6 +9,7 @@ use tombolo_document::{Actor, DocumentId, Whole};
 use tombolo_identity::PeerPublicKey;
 use tombolo_query::Parameters;
 
+use crate::attachments::{AttachmentAction, AttachmentEvent};
 use crate::interest::Interests;
 use crate::limits::REFUSED_MAX;
 use crate::looking::{Looked, Looking};
@@ -52,6 +53,8 @@ pub enum Event {
     /// This side holds this signed list of revocations, which the peer is to be
     /// told of if it is not known to have it.
     Revocations(Bytes),
+    /// Of attachments.
+    Attachment(AttachmentEvent),
 }
 
 /// What is to be done. A driver does them in their order, and answers those
@@ -81,6 +84,8 @@ pub enum Action {
     /// but its size. If this side holds a newer one, or does so then, the answer
     /// is [`Event::Revocations`].
     Revocations(Bytes),
+    /// Of attachments.
+    Attachment(AttachmentAction),
     /// Send [`Event::Tick`] at this time of the driver's clock, unless another
     /// `Wake` comes before.
     Wake(std::time::Duration),
@@ -353,7 +358,7 @@ pub enum CloseReason {
     #[error("the peer holds another database")]
     OtherDatabase,
     /// The peer speaks no version that is known here.
-    #[error("the peer speaks protocol versions {0} to {1}, and version {own} is spoken here", own = crate::limits::PROTOCOL_VERSION)]
+    #[error("the peer speaks protocol versions {0} to {1}, and {lowest} to {highest} are spoken here", lowest = crate::limits::PROTOCOL_VERSION, highest = crate::limits::PROTOCOL_VERSION_MAX)]
     NoCommonVersion(u64, u64),
     /// The peer writes under this side's own name.
     #[error("the peer writes under this device's own name: one of the two is a copy")]

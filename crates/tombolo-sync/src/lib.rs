@@ -5,6 +5,7 @@
 //! drives it owns the link, the store and the clock. `docs/formats/wire.md`
 //! holds the bytes and the rules.
 
+pub mod attachments;
 mod cursor;
 mod event;
 mod incoming;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// The protocol version that this program speaks.
+/// The lowest protocol version that this program speaks.
 pub const PROTOCOL_VERSION: u64 = 1;
+/// The highest: from it on peers ask each other for attachments.
+pub const PROTOCOL_VERSION_MAX: u64 = 2;
 
 /// Most bytes of one frame; a larger one is malformed.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
@@ -83,6 +85,46 @@ pub const REVOCATIONS_PAUSE: Duration = Duration::from_secs(1);
 /// Lists of revocations that may come faster than that before the peer
 /// misbehaves: what a line held up arrives at once.
 pub const REVOCATIONS_BURST: u32 = 16;
+
+/// Bytes of one piece of an attachment, which is one frame: what waits behind
+/// it waits for no more.
+pub const PIECE_BYTES: usize = 64 << 10;
+/// How much of a message of an attachment goes into one frame.
+pub const ATTACHMENT_FRAGMENT_BYTES: usize = PIECE_BYTES + 32;
+/// Most bytes of one message of an attachment: the longest manifest, and what
+/// stands before it. A larger one is malformed.
+pub const ATTACHMENT_MESSAGE_BYTES_MAX: usize = (1 << 20) + 1_024;
+/// Requests for attachments that one side may have open on a link; one more is
+/// malformed.
+pub const REQUESTS_MAX: usize = 8;
+/// Pieces that may be pulled and not sent yet; one more is malformed.
+pub const PULLED_PIECES_MAX: usize = 64;
+/// Pieces that are pulled ahead at first, and at least.
+pub const WINDOW_PIECES: (usize, usize) = (4, 2);
+/// Pieces that come so much later than the fastest close the window a little.
+pub const PIECE_DELAY_MAX: Duration = Duration::from_millis(25);
+/// Frames of attachments that may wait for a link; with so many the holder reads
+/// no further.
+pub const UNSENT_FRAMES_MAX: usize = 4;
+/// Checked chunks that may wait for the disk; with so many no piece is pulled.
+pub const UNSTORED_CHUNKS_MAX: usize = 2;
+/// A holder that owes something and sends nothing of it for so long is given up.
+pub const ATTACHMENT_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Attachments that one side fetches at a time, over all its links.
+pub const FETCHES_UNDER_WAY_MAX: usize = 8;
+/// Of these on one link.
+pub const FETCHES_ON_LINK_MAX: usize = 4;
+/// Attachments that somebody asked for and that are not here yet; one more is
+/// refused to who asks.
+pub const FETCHES_MAX: usize = 1_024;
+/// Attachments that wait to be fetched because documents refer to them; what is
+/// beyond is found by looking again.
+pub const FETCHES_BY_ITSELF_MAX: usize = 256;
+/// Documents by which one attachment is asked for; of more, the newest.
+pub const PLACES_MAX: usize = 4;
+/// How long an attachment that no neighbour gives is left alone: at first, and
+/// at most; the pause doubles.
+pub const FETCH_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// A side that sent nothing for so long says Ping.
 pub const PING_AFTER: Duration = Duration::from_secs(15);

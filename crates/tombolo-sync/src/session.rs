@@ -10,11 +10,12 @@ use tombolo_document::{DocumentId, SiteId};
 use tombolo_identity::{Filter, Permissions, VerifiedPeer};
 use tombolo_query::Parameters;
 
+use crate::attachments::Exchange;
 use crate::cursor::Sealer;
 use crate::event::{Action, CloseReason, Event, Notice, RecordChange, Standing};
 use crate::incoming::{Incoming, Logs};
 use crate::interest::{Evaluation, Interests};
-use crate::limits::{PING_AFTER, PROTOCOL_VERSION, SILENCE_MAX};
+use crate::limits::{PING_AFTER, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX, SILENCE_MAX};
 use crate::outgoing::{Outgoing, admit};
 use crate::reading::Terms;
 use crate::record::{acknowledged, acknowledged_key};
@@ -78,6 +79,7 @@ pub struct Session {
     outgoing: Outgoing,
     incoming: Incoming,
     spreading: Spreading,
+    attachments: Exchange,
     /// The generation of the peer's newest interests.
     their_generation: u64,
     remembered: u64,
@@ -127,6 +129,7 @@ impl Session {
     ) -> Self {
         let filter = Arc::new(Filter::between(&local.permissions, peer.permissions()));
         let incoming = Incoming::new(peer.peer_key().clone(), Arc::clone(&filter), interests);
+        let attachments = Exchange::new(Arc::clone(&filter));
         let mut session = Self {
             local,
             peer,
@@ -139,6 +142,7 @@ impl Session {
             outgoing: Outgoing::default(),
             incoming,
             spreading: Spreading::default(),
+            attachments,
             their_generation: 0,
             remembered: 0,
             last_heard: now.monotonic,
@@ -280,6 +284,7 @@ impl Session {
                 self.incoming.applied(applied, &mut self.outgoing, desk)?;
             }
             Event::Revocations(list) => self.spreading.hold(list),
+            Event::Attachment(event) => self.attachments.happen(event, desk),
         }
         Ok(())
     }
@@ -310,6 +315,7 @@ impl Session {
         {
             self.incoming.fetch(desk);
         }
+        self.attachments.advance(desk);
         if let Some(list) = self.spreading.next(now.monotonic) {
             desk.say(&Message::Revocations { list });
         }
@@ -339,6 +345,7 @@ impl Session {
             self.incoming.busy_until,
             self.incoming.next_fetch_ms().map(from_unix),
             self.spreading.alarm(),
+            self.attachments.alarm(),
         ];
         let next = alarms.into_iter().flatten().min();
         // An alarm that comes too early does no harm; one more does.
@@ -358,7 +365,7 @@ impl Session {
     fn say_hello(&self, desk: &mut Desk<'_>) {
         let local = &self.local;
         desk.say(&Message::Hello(Box::new(Hello {
-            versions: (PROTOCOL_VERSION, PROTOCOL_VERSION),
+            versions: (PROTOCOL_VERSION, PROTOCOL_VERSION_MAX),
             database_id: local.database_id.clone(),
             log: self.standing.log,
             actor: self.standing.actor,
@@ -410,6 +417,7 @@ impl Session {
         let message = Message::decode(bytes)?;
         let belongs = match message {
             Message::Batch(_) => Channel::Documents,
+            Message::Attachment(ref message) => message.channel(),
             _ => Channel::Control,
         };
         if channel != belongs {
@@ -440,6 +448,7 @@ impl Session {
                     .serve((terms, verdicts), cursor.to_vec(), how, desk);
             }
             Message::Revocations { list } => self.offered(list, desk)?,
+            Message::Attachment(message) => self.attachments.hear(message, desk)?,
             Message::Scope { generation, scope } => self.incoming.scoped(generation, scope, desk),
             Message::Batch(part) => self.incoming.take(part, bytes.len(), desk)?,
             Message::Want {
@@ -492,7 +501,7 @@ impl Session {
             return Err(CloseReason::OtherDatabase);
         }
         let (lowest, highest) = hello.versions;
-        if !(lowest..=highest).contains(&PROTOCOL_VERSION) {
+        if lowest > highest || lowest > PROTOCOL_VERSION_MAX || highest < PROTOCOL_VERSION {
             return Err(CloseReason::NoCommonVersion(lowest, highest));
         }
         if hello.actor.site == self.standing.actor.site {
@@ -512,6 +521,7 @@ impl Session {
             desk.act(Action::Notice(Notice::ClockDiffers { milliseconds }));
         }
         let same_log = self.hello.as_ref().is_some_and(|old| old.log == hello.log);
+        self.attachments.met(highest.min(PROTOCOL_VERSION_MAX));
         desk.act(Action::Met(Box::new(hello.clone())));
         self.hello = Some(hello);
         if !same_log {

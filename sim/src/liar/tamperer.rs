@@ -89,7 +89,10 @@ impl Tamperer {
                 }
                 Outward::Wake(_) | Outward::Close(_) => out.push(one),
                 // Lists of revocations are withheld from everybody.
-                Outward::Revocations(_) | Outward::Met(_) | Outward::Notice(_) => {}
+                Outward::Revocations(_)
+                | Outward::Met(_)
+                | Outward::Attachment(_)
+                | Outward::Notice(_) => {}
             }
         }
         Response {

@@ -6,7 +6,10 @@ use tombolo_document::bytes::{Reader, put_varint};
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::WireError;
-use crate::limits::{COMPRESS_FROM_BYTES, FRAGMENT_BYTES, FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{
+    ATTACHMENT_FRAGMENT_BYTES, ATTACHMENT_MESSAGE_BYTES_MAX, COMPRESS_FROM_BYTES, FRAGMENT_BYTES,
+    FRAME_BYTES_MAX, MESSAGE_BYTES_MAX,
+};
 
 const CHANNEL: u8 = 0x03;
 const MORE: u8 = 0x04;
@@ -25,6 +28,23 @@ pub enum Channel {
     Documents = 1,
     /// Attachments.
     Attachments = 2,
+}
+
+impl Channel {
+    /// How much of a message goes into one frame.
+    const fn fragment_bytes(self) -> usize {
+        match self {
+            Self::Control | Self::Documents => FRAGMENT_BYTES,
+            Self::Attachments => ATTACHMENT_FRAGMENT_BYTES,
+        }
+    }
+
+    const fn message_bytes_max(self) -> usize {
+        match self {
+            Self::Control | Self::Documents => MESSAGE_BYTES_MAX,
+            Self::Attachments => ATTACHMENT_MESSAGE_BYTES_MAX,
+        }
+    }
 }
 
 /// A message ready to be cut into frames.
@@ -105,7 +125,7 @@ pub struct Framer {
 impl Framer {
     /// Cuts a message into frames.
     pub fn frames(&mut self, channel: Channel, message: &Packed, mut send: impl FnMut(Bytes)) {
-        let mut fragments = message.bytes.chunks(FRAGMENT_BYTES).peekable();
+        let mut fragments = message.bytes.chunks(channel.fragment_bytes()).peekable();
         while let Some(fragment) = fragments.next() {
             let more = if fragments.peek().is_some() { MORE } else { 0 };
             let packed = if message.compressed { COMPRESSED } else { 0 };
@@ -168,8 +188,12 @@ impl Assembler {
             return Err(WireError::Sequence { expected, found });
         }
         lane.next += 1;
-        if lane.partial.len() + reader.rest().len() > MESSAGE_BYTES_MAX {
-            return Err(too_large("a message", MESSAGE_BYTES_MAX));
+        let bytes_max = channel.message_bytes_max();
+        if lane.partial.len() + reader.rest().len() > bytes_max {
+            return Err(too_large("a message", bytes_max));
+        }
+        if channel == Channel::Attachments && header & COMPRESSED != 0 {
+            return Err(WireError::Protocol("a compressed message of an attachment"));
         }
         if header & MORE != 0 {
             lane.partial.extend_from_slice(reader.rest());

@@ -7,6 +7,7 @@ use tombolo_document::{Actor, DocumentId, Object, SiteId, Value};
 use tombolo_identity::REVOCATIONS_BYTES_MAX;
 
 use super::WireError;
+use super::attachment::AttachmentMessage;
 use super::batch::BatchPart;
 use crate::limits::{
     BATCH_ITEMS_MAX, COLLECTION_BYTES_MAX, CURSOR_BYTES_MAX, FETCH_MAX, METADATA_BYTES_MAX,
@@ -184,6 +185,8 @@ pub enum Message {
         /// A signed list, not checked here.
         list: Bytes,
     },
+    /// Of an attachment.
+    Attachment(AttachmentMessage),
 }
 
 impl Message {
@@ -248,6 +251,7 @@ impl Message {
                 put_text(&mut out, shortened(reason, REASON_BYTES_MAX));
             }
             Self::Revocations { list } => put_revocations(&mut out, list),
+            Self::Attachment(message) => message.encode(&mut out),
         }
         out
     }
@@ -262,7 +266,10 @@ impl Message {
         if kind == BATCH {
             return Ok(Self::Batch(BatchPart::decode(bytes)?));
         }
-        let message = take(kind, &mut reader, bytes)?;
+        let message = match AttachmentMessage::take(kind, &mut reader, bytes)? {
+            Some(message) => Self::Attachment(message),
+            None => take(kind, &mut reader, bytes)?,
+        };
         if reader.is_empty() {
             Ok(message)
         } else {
@@ -417,12 +424,12 @@ fn take_verdict(reader: &mut Reader<'_>) -> Result<Verdict, DecodeError> {
     }
 }
 
-fn put_document(out: &mut Vec<u8>, collection: &str, id: &DocumentId) {
+pub(crate) fn put_document(out: &mut Vec<u8>, collection: &str, id: &DocumentId) {
     put_text(out, collection);
     put_blob(out, id.as_bytes());
 }
 
-fn take_document(reader: &mut Reader<'_>) -> Result<(String, DocumentId), DecodeError> {
+pub(crate) fn take_document(reader: &mut Reader<'_>) -> Result<(String, DocumentId), DecodeError> {
     let collection = take_text(reader, COLLECTION_BYTES_MAX, "collection")?;
     Ok((collection, take_id(reader)?))
 }

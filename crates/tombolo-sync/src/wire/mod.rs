@@ -2,14 +2,17 @@
 //!
 //! Nothing here decides anything; it turns bytes into what they say and back.
 
+mod attachment;
 mod batch;
 mod frame;
 mod message;
 
+pub use attachment::{AttachmentMessage, Lack};
 pub use batch::{BatchPart, BatchReader, BatchWriter, Flags, Form, Item, Payload};
 pub use frame::{Assembler, Channel, Framer, Packed};
 pub use message::{Hello, Message, Refusal, Scope, Stated, Verdict};
 
+use tombolo_document::attachment::{ChunkError, ManifestError};
 use tombolo_document::bytes::DecodeError;
 
 /// Why bytes of a peer were refused: its fault or the line's, never ours.
@@ -40,6 +43,12 @@ pub enum WireError {
     /// Compressed bytes that do not become what they announce.
     #[error("a compressed message does not unpack to its length")]
     Compression,
+    /// A manifest that does not belong to the attachment that was asked for.
+    #[error("{0}")]
+    Manifest(#[from] ManifestError),
+    /// Bytes that are not the chunk that was asked for.
+    #[error("{0}")]
+    Chunk(#[from] ChunkError),
     /// Something that the rules of the session do not allow here.
     #[error("{0}")]
     Protocol(&'static str),

@@ -8,9 +8,11 @@
 )]
 
 mod again;
+mod attachments;
 mod flood;
 mod frames;
 mod held;
+mod holder;
 mod lies;
 mod limits;
 mod order;

@@ -85,14 +85,14 @@ fn another_database_ends_the_session() {
 
 #[test]
 fn a_version_in_common_is_needed() {
-    for versions in [(0, 0), (2, 9), (u64::MAX, 0), (2, 0)] {
+    for versions in [(0, 0), (3, 9), (u64::MAX, 0), (2, 0)] {
         let scene = says(|hello| hello.versions = versions);
         assert!(
             matches!(scene.closed, Some(CloseReason::NoCommonVersion(..))),
             "{versions:?}"
         );
     }
-    for versions in [(0, PROTOCOL_VERSION), (PROTOCOL_VERSION, u64::MAX)] {
+    for versions in [(0, PROTOCOL_VERSION), (PROTOCOL_VERSION, u64::MAX), (2, 2)] {
         assert!(says(|hello| hello.versions = versions).closed.is_none());
     }
 }

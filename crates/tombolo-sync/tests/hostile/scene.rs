@@ -9,6 +9,7 @@ use tombolo_document::bytes::put_varint;
 use tombolo_document::{Actor, Object, SiteId, VersionVector};
 use tombolo_identity::{PeerPublicKey, Permissions, SharedKey, Trust, VerifiedPeer, verify_leaf};
 use tombolo_query::Parameters;
+use tombolo_sync::attachments::AttachmentAction;
 use tombolo_sync::view::{LogId, View};
 use tombolo_sync::wire::{
     Assembler, BatchWriter, Channel, Flags, Framer, Hello, Message, Packed, Stated, WireError,
@@ -48,6 +49,8 @@ pub(crate) struct Scene {
     pub(crate) notices: Vec<Notice>,
     /// The lists of revocations that the peer is said to have sent.
     pub(crate) lists: Vec<Bytes>,
+    /// What is to be done about attachments.
+    pub(crate) attachments: Vec<AttachmentAction>,
     pub(crate) closed: Option<CloseReason>,
     /// How often the store was told to become another.
     pub(crate) renewed: usize,
@@ -125,6 +128,7 @@ impl Scene {
             applied: Vec::new(),
             notices: Vec::new(),
             lists: Vec::new(),
+            attachments: Vec::new(),
             closed: None,
             renewed: 0,
             kept: BTreeSet::new(),
@@ -154,7 +158,7 @@ impl Scene {
     pub(crate) fn hello(&self) -> Hello {
         let site = SiteId::derive(DATABASE, self.peer.peer_key().as_bytes());
         Hello {
-            versions: (1, 1),
+            versions: (1, 2),
             database_id: DATABASE.to_owned(),
             log: LogId([7; 16]),
             actor: Actor::new(site, 1),
@@ -276,6 +280,7 @@ impl Scene {
             Action::RenewIdentity => self.renewed += 1,
             Action::Notice(notice) => self.notices.push(notice),
             Action::Revocations(list) => self.lists.push(list),
+            Action::Attachment(action) => self.attachments.push(action),
             Action::Close(reason) => self.closed = Some(reason),
             _ => {}
         }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use tombolo_document::attachment::AttachmentToken;
 use tombolo_document::{
-    Actor, DocumentId, Dot, Draft, Object, Schema, SiteId, Stamp, Value, VersionVector,
+    Actor, DocumentId, Dot, Draft, Field, Kind, Object, Schema, SiteId, Stamp, Undeclared, Value,
+    VersionVector,
 };
 use tombolo_sync::RecordChange;
 use tombolo_sync::view::{Changed, Position, Since, Stored, View, ViewError, VisitStored};
@@ -45,6 +47,24 @@ impl MemoryView {
         self.commit += 1;
         let place = (collection.to_owned(), id(name).as_bytes().to_vec());
         self.documents.insert(place, (self.commit, document(text)));
+    }
+
+    /// Puts one document that refers to an attachment.
+    pub(crate) fn put_token(&mut self, collection: &str, name: &str, token: &AttachmentToken) {
+        let field = Field {
+            kind: Kind::Attachment,
+            fields: BTreeMap::new(),
+        };
+        let schema = Schema {
+            fields: BTreeMap::from([("file".to_owned(), field)]),
+            undeclared: Undeclared::Infer,
+        };
+        let fields = Object::from([("file".to_owned(), token.to_value())]);
+        let dot = Dot::new(Actor::new(SiteId([8; 16]), 1), Stamp::new(1_000, 0));
+        let document = Draft::new(&fields, &schema).unwrap().under(dot);
+        self.commit += 1;
+        let place = (collection.to_owned(), id(name).as_bytes().to_vec());
+        self.documents.insert(place, (self.commit, document));
     }
 
     /// Writes records.

@@ -1,9 +1,12 @@
 //! Messages and documents of every kind, made at random.
 
 use proptest::prelude::*;
+use tombolo_document::attachment::{ATTACHMENT_BYTES_MAX, AttachmentId};
 use tombolo_document::{Actor, DocumentId, Dot, Draft, Object, Schema, SiteId, Stamp, Value};
 use tombolo_sync::view::LogId;
-use tombolo_sync::wire::{Flags, Form, Hello, Message, Refusal, Scope, Stated, Verdict};
+use tombolo_sync::wire::{
+    AttachmentMessage, Flags, Form, Hello, Lack, Message, Refusal, Scope, Stated, Verdict,
+};
 
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -117,7 +120,60 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         (any::<u8>(), ".{0,20}").prop_map(|(code, reason)| Message::Bye { code, reason }),
         prop::collection::vec(any::<u8>(), 0..40)
             .prop_map(|list| Message::Revocations { list: list.into() }),
+        attachment().prop_map(Message::Attachment),
     ]
+}
+
+fn attachment() -> impl Strategy<Value = AttachmentMessage> {
+    let seek = (
+        any::<(u64, bool)>(),
+        ".{0,20}",
+        id(),
+        any::<[u8; 32]>(),
+        0..=ATTACHMENT_BYTES_MAX,
+    );
+    let content = || prop::collection::vec(any::<u8>(), 0..40);
+    let lack = prop::sample::select(&[Lack::Refused, Lack::NotHeld][..]);
+    prop_oneof![
+        seek.prop_map(
+            |((request, has_manifest), collection, id, attachment, length)| {
+                AttachmentMessage::Seek {
+                    request,
+                    has_manifest,
+                    collection,
+                    id,
+                    attachment: AttachmentId::from_bytes(attachment),
+                    length,
+                }
+            }
+        ),
+        (any::<u64>(), content()).prop_map(|(request, manifest)| AttachmentMessage::Holding {
+            request,
+            manifest: manifest.into(),
+        }),
+        (any::<u64>(), lack)
+            .prop_map(|(request, lack)| AttachmentMessage::Lacking { request, lack }),
+        (any::<(u64, u64)>(), 1..=64_u64).prop_map(|((request, first), count)| {
+            AttachmentMessage::Pull {
+                request,
+                first,
+                count,
+            }
+        }),
+        any::<u64>().prop_map(|request| AttachmentMessage::Release { request }),
+    ]
+}
+
+/// A piece, whose content goes to the end of its message.
+pub(crate) fn piece() -> impl Strategy<Value = Message> {
+    let content = prop::collection::vec(any::<u8>(), 0..40);
+    (any::<(u64, u64)>(), content).prop_map(|((request, piece), content)| {
+        Message::Attachment(AttachmentMessage::Piece {
+            request,
+            piece,
+            content: content.into(),
+        })
+    })
 }
 
 /// One document of a batch, before it is written.

@@ -9,11 +9,12 @@
 mod made;
 
 use bytes::Bytes;
-use made::{Told, flags, id, message, told};
+use made::{Told, flags, id, message, piece, told};
 use proptest::prelude::*;
 use tombolo_document::{Actor, DocumentId, Value, VersionVector, merge};
 use tombolo_sync::limits::{
-    COMPRESS_FROM_BYTES, FRAGMENT_BYTES, FRAME_BYTES_MAX, TABLE_FRESH_FROM,
+    ATTACHMENT_FRAGMENT_BYTES, COMPRESS_FROM_BYTES, FRAGMENT_BYTES, FRAME_BYTES_MAX,
+    TABLE_FRESH_FROM,
 };
 use tombolo_sync::wire::{
     Assembler, BatchReader, BatchWriter, Channel, Flags, Form, Framer, Item, Message, Packed,
@@ -43,6 +44,12 @@ proptest! {
 
     #[test]
     fn a_message_is_read_as_it_was_written(message in message()) {
+        let bytes = Bytes::from(message.encode());
+        prop_assert_eq!(Message::decode(&bytes).unwrap(), message);
+    }
+
+    #[test]
+    fn a_piece_is_read_as_it_was_written(message in piece()) {
         let bytes = Bytes::from(message.encode());
         prop_assert_eq!(Message::decode(&bytes).unwrap(), message);
     }
@@ -117,7 +124,11 @@ proptest! {
                 blake3::Hasher::new().finalize_xof().fill(&mut message);
             }
             let frames = frames(&mut framer, channel, &Packed::plain(message.clone()));
-            prop_assert_eq!(frames.len(), message.len().div_ceil(FRAGMENT_BYTES));
+            let fragment_bytes = match channel {
+                Channel::Attachments => ATTACHMENT_FRAGMENT_BYTES,
+                _ => FRAGMENT_BYTES,
+            };
+            prop_assert_eq!(frames.len(), message.len().div_ceil(fragment_bytes));
             prop_assert_eq!(carry(&mut assembler, &frames), (channel, message.into()));
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tombolo_identity::VerifiedPeer;
 use tombolo_store::StoreError;
+use tombolo_sync::attachments::AttachmentAction;
 use tombolo_sync::wire::{Channel, Hello};
 use tombolo_sync::{Action, CloseReason, Event, Interests, Local, Notice, Now, Session, Status};
 
@@ -25,6 +26,8 @@ pub enum Outward {
     Met(Box<Hello>),
     /// The peer sent a signed list of revocations.
     Revocations(Bytes),
+    /// Of attachments, which a seat knows nothing of.
+    Attachment(AttachmentAction),
     /// For the operator.
     Notice(Notice),
     /// The link is to be closed.
@@ -122,6 +125,10 @@ impl Seat {
                 }
                 Action::Revocations(list) => {
                     outward.push(Outward::Revocations(list));
+                    continue;
+                }
+                Action::Attachment(action) => {
+                    outward.push(Outward::Attachment(action));
                     continue;
                 }
                 Action::Notice(notice) => {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tombolo_identity::{PeerPublicKey, VerifiedPeer};
 use tombolo_mesh::{Credential, EstablishedLink, LinkError};
 use tombolo_query::Parameters;
+use tombolo_sync::attachments::{Answer, AttachmentAction, AttachmentEvent};
 use tombolo_sync::wire::Channel;
 use tombolo_sync::{Action, CloseReason, Event, Interests, Local, Notice, Now, Session};
 
@@ -252,6 +253,7 @@ impl Driver {
             Action::Remember(records) => self.remember(records),
             Action::RenewIdentity => self.host.queue_renewal(),
             Action::Revocations(list) => return self.take_revocations(&list),
+            Action::Attachment(action) => return Self::attachment(&action),
             Action::Met(hello) => {
                 tracing::info!(target: "tombolo::sync", peer = %self.key, device_name = hello.device_name, version = hello.version, "exchanging documents with a peer");
                 self.board.met(&self.key, self.number, *hello);
@@ -264,6 +266,17 @@ impl Driver {
             Action::Close(reason) => self.ended = Some(Ended::Session(reason)),
         }
         None
+    }
+
+    /// Nothing is held here yet, and nothing asked for.
+    fn attachment(action: &AttachmentAction) -> Option<Event> {
+        match action {
+            AttachmentAction::Open(opening) => Some(Event::Attachment(AttachmentEvent::Opened(
+                opening.request,
+                Answer::NotHeld,
+            ))),
+            _ => None,
+        }
     }
 
     fn send(&mut self, channel: Channel, frame: Bytes) {
