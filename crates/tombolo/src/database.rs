@@ -22,7 +22,7 @@ use crate::peer_key::PeerKey;
 use crate::response::Response;
 use crate::statements::{Prepared, StatementCache};
 use crate::surroundings::{Device, Entropy, ObserverDriver, RandomIds};
-use crate::sync::{Board, Subscriptions, SyncShell};
+use crate::sync::{Board, Fetches, Subscriptions, SyncShell};
 use crate::transaction::{ReadTransaction, Transaction};
 
 /// An open database. Dropping it waits for the writes that were begun.
@@ -42,6 +42,7 @@ pub struct Database {
     pub(crate) commit_feed: Arc<CommitFeed>,
     pub(crate) store: Arc<Store>,
     pub(crate) attachments: Attachments,
+    pub(crate) fetches: Arc<Fetches>,
     pub(crate) engine: Arc<Executor>,
 }
 
@@ -63,6 +64,7 @@ impl Database {
         commit_feed: Arc<CommitFeed>,
         driver: ObserverDriver,
     ) -> Result<Self, OpenError> {
+        let fetches = Fetches::new(attachments.clone(), Arc::clone(engine.time()));
         let (observed, executor) = (Arc::clone(&store), Arc::clone(&engine));
         let sync = Arc::default();
         let collector = Collector::start(&store, &attachments, engine.time(), driver)
@@ -81,6 +83,7 @@ impl Database {
             commit_feed,
             store,
             attachments,
+            fetches: Arc::new(fetches),
             engine,
         })
     }

@@ -55,8 +55,9 @@ pub use response::Response;
 pub use statements::Prepared;
 pub use surroundings::{ObserverDriver, Surroundings};
 pub use sync::{
-    MAX_LINKS_DEFAULT, Membership, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX,
-    Subscription, SyncError, SyncOptions, SyncStatus, WebSocketDoor, WebSocketServer,
+    AttachmentFetch, FetchError, FetchState, FetchWait, MAX_LINKS_DEFAULT, Membership,
+    PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX, Subscription, SyncError, SyncOptions,
+    SyncStatus, WebSocketDoor, WebSocketServer,
 };
 pub use tombolo_document::attachment::{AttachmentId, AttachmentToken};
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};

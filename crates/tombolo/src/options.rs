@@ -46,6 +46,9 @@ pub struct Options {
     pub peer_metadata: Object,
     /// What becomes of documents that a login no longer lets this device read.
     pub on_lost_access: OnLostAccess,
+    /// Whether the attachments of all documents that are here are fetched without
+    /// being asked for. Otherwise one comes when somebody fetches it.
+    pub auto_fetch_attachments: bool,
 }
 
 impl Options {
@@ -71,6 +74,7 @@ impl Options {
             device_name: "tombolo".to_owned(),
             peer_metadata: Object::new(),
             on_lost_access: OnLostAccess::default(),
+            auto_fetch_attachments: false,
         }
     }
 }

@@ -136,6 +136,12 @@ impl Fetcher {
         Some(link)
     }
 
+    /// Nobody asks for it any more, but documents do. Gives whether it was wanted.
+    pub fn leave_to_document(&mut self, attachment: AttachmentId) -> bool {
+        let wanted = self.wanted.get_mut(&attachment);
+        wanted.map(|wanted| wanted.who = Who::Document).is_some()
+    }
+
     /// Whether it is wanted.
     #[must_use]
     pub fn is_wanted(&self, attachment: AttachmentId) -> bool {

@@ -41,6 +41,23 @@ pub struct Seat {
     views: Views,
 }
 
+impl Outward {
+    /// What an action wants of the world outside; the action itself if that is
+    /// nothing.
+    fn of(action: Action) -> Result<Self, Box<Action>> {
+        Ok(match action {
+            Action::Send(channel, frame) => Self::Send(channel, frame),
+            Action::Wake(at) => Self::Wake(at),
+            Action::Met(hello) => Self::Met(hello),
+            Action::Revocations(list) => Self::Revocations(list),
+            Action::Attachment(action) => Self::Attachment(action),
+            Action::Notice(notice) => Self::Notice(notice),
+            Action::Close(reason) => Self::Close(reason),
+            inward => return Err(Box::new(inward)),
+        })
+    }
+}
+
 impl Seat {
     /// Opens a session over a link that just came up.
     ///
@@ -110,35 +127,14 @@ impl Seat {
         let mut outward = Vec::new();
         let mut queue = VecDeque::from(actions);
         while let Some(action) = queue.pop_front() {
-            let event = match action {
-                Action::Send(channel, frame) => {
-                    outward.push(Outward::Send(channel, frame));
+            let action = match Outward::of(action) {
+                Ok(one) => {
+                    outward.push(one);
                     continue;
                 }
-                Action::Wake(at) => {
-                    outward.push(Outward::Wake(at));
-                    continue;
-                }
-                Action::Met(hello) => {
-                    outward.push(Outward::Met(hello));
-                    continue;
-                }
-                Action::Revocations(list) => {
-                    outward.push(Outward::Revocations(list));
-                    continue;
-                }
-                Action::Attachment(action) => {
-                    outward.push(Outward::Attachment(action));
-                    continue;
-                }
-                Action::Notice(notice) => {
-                    outward.push(Outward::Notice(notice));
-                    continue;
-                }
-                Action::Close(reason) => {
-                    outward.push(Outward::Close(reason));
-                    continue;
-                }
+                Err(action) => action,
+            };
+            let event = match *action {
                 Action::Release(view) => {
                     self.views.release(view);
                     continue;
@@ -164,6 +160,8 @@ impl Seat {
                     queue.extend(more);
                     Event::Committed(self.host.standing())
                 }
+                // The others were for the world outside.
+                _ => continue,
             };
             let mut more = Vec::new();
             self.session.handle(event, now, &mut more);

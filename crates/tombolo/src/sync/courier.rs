@@ -1,10 +1,12 @@
-//! Carries a session's frames to its link, steering frames before documents.
+//! Carries a session's frames to its link: steering frames before documents, and
+//! attachments when nothing else waits.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tombolo_mesh::{FrameSender, LinkError};
+use tombolo_sync::limits::ATTACHMENT_FRAGMENT_BYTES;
 use tombolo_sync::wire::Channel;
 
 /// Frames that may wait for a link. A session's window lets far fewer wait; a
@@ -13,11 +15,15 @@ pub(crate) const OUTBOX_FRAMES_MAX: usize = 8_192;
 /// Bytes that are given to the link at once, so that a steering frame never
 /// waits for more.
 const PORTION_BYTES: usize = 512 << 10;
+/// The same of attachments: one frame, or a few small ones.
+const ATTACHMENT_PORTION_BYTES: usize = ATTACHMENT_FRAGMENT_BYTES;
 
-/// Sends until the outbox is closed and empty, or the link fails.
+/// Sends until the outbox is closed and empty, or the link fails. `carried` counts
+/// the frames of attachments that the link took.
 pub(crate) async fn carry(
     mut outbox: mpsc::Receiver<(Channel, Bytes)>,
     mut link: Box<dyn FrameSender>,
+    carried: watch::Sender<usize>,
 ) -> Result<(), LinkError> {
     let mut lanes: [VecDeque<Bytes>; 3] = Default::default();
     loop {
@@ -30,15 +36,29 @@ pub(crate) async fn carry(
         while let Ok((channel, frame)) = outbox.try_recv() {
             lanes[channel as usize].push_back(frame);
         }
-        let (mut portion, mut bytes) = (Vec::new(), 0);
-        for lane in &mut lanes {
-            while bytes < PORTION_BYTES
-                && let Some(frame) = lane.pop_front()
-            {
-                bytes += frame.len();
-                portion.push(frame);
-            }
+        let [steering, documents, attachments] = &mut lanes;
+        let mut portion = take(&mut [steering, documents], PORTION_BYTES);
+        let is_of_attachments = portion.is_empty();
+        if is_of_attachments {
+            portion = take(&mut [attachments], ATTACHMENT_PORTION_BYTES);
         }
         link.send(&portion).await?;
+        if is_of_attachments {
+            carried.send_modify(|frames| *frames += portion.len());
+        }
     }
+}
+
+/// The first frames of lanes, until they are so many bytes.
+fn take(lanes: &mut [&mut VecDeque<Bytes>], bytes_max: usize) -> Vec<Bytes> {
+    let (mut portion, mut bytes) = (Vec::new(), 0);
+    for lane in lanes {
+        while bytes < bytes_max
+            && let Some(frame) = lane.pop_front()
+        {
+            bytes += frame.len();
+            portion.push(frame);
+        }
+    }
+    portion
 }

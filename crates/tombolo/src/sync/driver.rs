@@ -6,13 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tombolo_identity::{PeerPublicKey, VerifiedPeer};
+use tombolo_identity::{PeerPublicKey, Permissions, VerifiedPeer};
 use tombolo_mesh::{Credential, EstablishedLink, LinkError};
 use tombolo_query::Parameters;
-use tombolo_sync::attachments::{Answer, AttachmentAction, AttachmentEvent};
+use tombolo_sync::attachments::AttachmentEvent;
 use tombolo_sync::wire::Channel;
 use tombolo_sync::{Action, CloseReason, Event, Interests, Local, Notice, Now, Session};
 
+use super::attachments::{AttachmentDesk, Fetches, LaneFull, LinkOrder};
 use super::board::Board;
 use super::courier::{OUTBOX_FRAMES_MAX, carry};
 use super::spreading::{Offer, offer};
@@ -28,6 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) host: Host,
+    pub(crate) fetches: Arc<Fetches>,
     /// What every session is, but for the permissions, which are its link's.
     pub(crate) local: Arc<Local>,
     pub(crate) credential: Arc<Credential>,
@@ -53,12 +55,10 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
     common.board.up(key.clone(), number, link.transport());
     let (sender, mut receiver) = link.split();
     let (outbox, frames) = mpsc::channel(OUTBOX_FRAMES_MAX);
-    let mut courier = tokio::spawn(carry(frames, sender));
-    let local = Local {
-        permissions: guard.own_permissions().clone(),
-        ..Local::clone(&common.local)
-    };
-    let mut driver = Driver::open(&mut common, (local, peer), outbox, number);
+    let (count, mut carried) = watch::channel(0);
+    let mut courier = tokio::spawn(carry(frames, sender, count));
+    let permissions = guard.own_permissions().clone();
+    let mut driver = Driver::open(&mut common, (permissions, peer), outbox, number);
     let ended = loop {
         if let Some(ended) = driver.ended.take() {
             break ended;
@@ -69,6 +69,9 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
             reason = guard.closed() => break Ended::Link(reason.to_string()),
             sent = &mut courier => break Ended::link(sent.ok().and_then(Result::err)),
             Some(event) = driver.answers.recv() => driver.handle(event),
+            Some(event) = driver.files.recv() => driver.handle(event),
+            Some(order) = next_order(&mut driver.orders) => driver.order(order),
+            Ok(()) = carried.changed() => driver.carried(*carried.borrow_and_update()),
             frame = receiver.receive() => match frame {
                 Ok(Some(frame)) => driver.handle(Event::Frame(frame)),
                 Ok(None) => break Ended::Link("the peer ended the link".to_owned()),
@@ -140,6 +143,14 @@ struct Driver {
     outbox: Option<mpsc::Sender<(Channel, Bytes)>>,
     answers: mpsc::Receiver<Event>,
     answer: mpsc::Sender<Event>,
+    fetches: Arc<Fetches>,
+    attachments: AttachmentDesk,
+    /// What was done with files of attachments.
+    files: mpsc::Receiver<Event>,
+    /// What is wanted of the peer, once it is known.
+    orders: Option<mpsc::Receiver<LinkOrder>>,
+    /// Frames of attachments that the link took.
+    carried: usize,
     wake: Instant,
     ended: Option<Ended>,
 }
@@ -147,11 +158,15 @@ struct Driver {
 impl Driver {
     fn open(
         common: &mut Common,
-        (local, peer): (Local, VerifiedPeer),
+        (permissions, peer): (Permissions, VerifiedPeer),
         outbox: mpsc::Sender<(Channel, Bytes)>,
         number: u64,
     ) -> Self {
         let host = common.host.clone();
+        let local = Local {
+            permissions,
+            ..Local::clone(&common.local)
+        };
         // From here on a change of any of them wakes the loop.
         common.commits.borrow_and_update();
         common.revocations.borrow_and_update();
@@ -159,6 +174,8 @@ impl Driver {
         let parameters = Arc::clone(&common.parameters.borrow_and_update());
         let state = (host.standing(), interests, parameters);
         let (answer, answers) = mpsc::channel(ANSWERS_MAX);
+        let (file, files) = mpsc::channel(ANSWERS_MAX);
+        let attachments = AttachmentDesk::open(&host, &common.fetches, number, &file);
         let mut actions = Vec::new();
         let key = peer.peer_key().clone();
         let session = Session::open(Arc::new(local), peer, state, host.now(), &mut actions);
@@ -173,6 +190,11 @@ impl Driver {
             outbox: Some(outbox),
             answers,
             answer,
+            fetches: Arc::clone(&common.fetches),
+            attachments,
+            files,
+            orders: None,
+            carried: 0,
             wake: Instant::now(),
             ended: None,
         };
@@ -253,10 +275,17 @@ impl Driver {
             Action::Remember(records) => self.remember(records),
             Action::RenewIdentity => self.host.queue_renewal(),
             Action::Revocations(list) => return self.take_revocations(&list),
-            Action::Attachment(action) => return Self::attachment(&action),
+            Action::Attachment(action) => {
+                let done = self.attachments.act(action);
+                self.overloaded_if(done);
+            }
             Action::Met(hello) => {
                 tracing::info!(target: "tombolo::sync", peer = %self.key, device_name = hello.device_name, version = hello.version, "exchanging documents with a peer");
                 self.board.met(&self.key, self.number, *hello);
+                // Said again, it is the same peer.
+                let number = self.number;
+                let fetches = &self.fetches;
+                self.orders.get_or_insert_with(|| fetches.linked(number));
             }
             Action::Wake(at) => {
                 let left = at.saturating_sub(self.host.now().monotonic);
@@ -268,14 +297,21 @@ impl Driver {
         None
     }
 
-    /// Nothing is held here yet, and nothing asked for.
-    fn attachment(action: &AttachmentAction) -> Option<Event> {
-        match action {
-            AttachmentAction::Open(opening) => Some(Event::Attachment(AttachmentEvent::Opened(
-                opening.request,
-                Answer::NotHeld,
-            ))),
-            _ => None,
+    fn order(&mut self, order: LinkOrder) {
+        let done = self.attachments.order(order);
+        self.overloaded_if(done);
+    }
+
+    /// The link took so many frames of attachments, since it came up.
+    fn carried(&mut self, frames: usize) {
+        let more = frames - self.carried;
+        self.carried = frames;
+        self.handle(Event::Attachment(AttachmentEvent::Carried(more)));
+    }
+
+    fn overloaded_if(&mut self, done: Result<(), LaneFull>) {
+        if done.is_err() {
+            self.ended = Some(Ended::Link("too much waited for the disk".to_owned()));
         }
     }
 
@@ -306,6 +342,14 @@ impl Driver {
             self.remember(vec![change]);
         }
         self.outbox = None;
+    }
+}
+
+/// The next order, once there can be one.
+async fn next_order(orders: &mut Option<mpsc::Receiver<LinkOrder>>) -> Option<LinkOrder> {
+    match orders {
+        Some(orders) => orders.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! The only asynchronous code of the crate; it contains no rule of the product.
 
+mod attachments;
 mod board;
 mod courier;
 mod driver;
@@ -11,6 +12,7 @@ mod service;
 mod spreading;
 mod subscriptions;
 
+pub use attachments::{AttachmentFetch, FetchError, FetchState, FetchWait};
 pub use board::{PeerProgress, SyncStatus};
 pub use options::{
     MAX_LINKS_DEFAULT, Membership, RETRY_INTERVAL_DEFAULT, SyncError, SyncOptions, WebSocketServer,
@@ -18,6 +20,7 @@ pub use options::{
 pub use service::WebSocketDoor;
 pub use subscriptions::{SUBSCRIPTIONS_MAX, Subscription};
 
+pub(crate) use attachments::Fetches;
 pub(crate) use board::Board;
 pub(crate) use service::SyncShell;
 pub(crate) use subscriptions::Subscriptions;

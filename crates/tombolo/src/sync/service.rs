@@ -10,8 +10,10 @@ use tokio::task::JoinSet;
 use tombolo_identity::{PeerPublicKey, Permissions, Quoted};
 use tombolo_mesh::presence::{Neighbour, PresenceGraph};
 use tombolo_mesh::{ByteStream, Credential, Mesh, MeshConfig, MeshError, MeshStatus, WebServer};
+use tombolo_store::Store;
 use tombolo_sync::Local;
 
+use super::attachments::fetch_by_itself;
 use super::board::SyncStatus;
 use super::driver::{Common, drive};
 use super::options::{Meeting, Membership, SyncError, SyncOptions, WebSocketServer};
@@ -181,6 +183,7 @@ impl Database {
         let common = Common {
             local: Arc::new(self.local(&host)?),
             host,
+            fetches: Arc::clone(&self.fetches),
             board: Arc::clone(&self.board),
             interests: self.subscriptions.watch(),
             parameters: self.engine.watch_parameters(),
@@ -202,7 +205,9 @@ impl Database {
         let outside = Arc::new(Outside(Arc::clone(&self.engine)));
         let (stop, stopping) = watch::channel(false);
         let start = Mesh::start(config, credential, outside);
-        let (mesh, thread) = begin(start, common, stopping)?;
+        let automatic = self.options.auto_fetch_attachments;
+        let automatic = automatic.then(|| Arc::clone(&self.store));
+        let (mesh, thread) = begin(start, (common, automatic), stopping)?;
         Ok(Running {
             mesh,
             resumption,
@@ -351,7 +356,7 @@ fn web_server(server: &WebSocketServer) -> Result<WebServer, SyncError> {
 /// Starts the thread of the service; gives the mesh once it listens.
 fn begin(
     start: impl Future<Output = Result<Mesh, MeshError>> + Send + 'static,
-    common: Common,
+    (common, automatic): (Common, Option<Arc<Store>>),
     stopping: watch::Receiver<bool>,
 ) -> Result<(Arc<Mesh>, JoinHandle<()>), SyncError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -366,7 +371,9 @@ fn begin(
                 let mesh = Arc::new(mesh);
                 // Whoever asked waits for this answer.
                 let _ = started.try_send(Ok(Arc::clone(&mesh)));
+                let mut fetching = fetch(&common, automatic);
                 serve(&mesh, common, stopping).await;
+                fetching.abort_all();
             }
             Err(error) => drop(started.try_send(Err(error))),
         }
@@ -377,6 +384,18 @@ fn begin(
     let answer = has_started.recv();
     let mesh = answer.map_err(|_| std::io::Error::other("the sync thread ended"))??;
     Ok((mesh, thread))
+}
+
+/// Begins what keeps fetches of attachments going beside the sessions.
+fn fetch(common: &Common, automatic: Option<Arc<Store>>) -> JoinSet<()> {
+    let mut fetching = JoinSet::new();
+    let fetches = Arc::clone(&common.fetches);
+    if let Some(store) = automatic {
+        let commits = common.commits.clone();
+        fetching.spawn(fetch_by_itself(Arc::clone(&fetches), store, commits));
+    }
+    fetching.spawn(async move { fetches.keep().await });
+    fetching
 }
 
 /// Gives each link a session until sync is stopped.

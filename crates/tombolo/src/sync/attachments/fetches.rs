@@ -1,0 +1,340 @@
+//! All fetches of a database: who waits, which links there are, and the machine
+//! that decides whom to ask. Whoever tells it something carries out what follows.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tombolo_document::DocumentId;
+use tombolo_document::attachment::{AttachmentId, AttachmentToken, mentions};
+use tombolo_store::attachments::Attachments;
+use tombolo_store::{Snapshot, StoreError, Timekeeper};
+use tombolo_sync::attachments::{FetchEnd, Fetcher, FetcherFull, Order, Place, Waiting, Who};
+use tombolo_sync::limits::{FETCHES_BY_ITSELF_MAX, PLACES_MAX};
+
+use super::fetch::{FetchState, FetchWait};
+
+/// Orders that may wait for one link: some for each attachment that is asked for
+/// on it.
+const LINK_ORDERS_MAX: usize = 32;
+
+/// When no more than so many wait to be fetched by themselves, documents are
+/// looked at for more.
+const LOOK_AGAIN_FROM: usize = FETCHES_BY_ITSELF_MAX / 2;
+
+/// What a link is to do.
+#[derive(Debug)]
+pub(crate) enum LinkOrder {
+    /// Ask its peer.
+    Seek(AttachmentId, Place),
+    /// Do not ask any more.
+    Cancel(AttachmentId),
+}
+
+/// All fetches.
+pub(crate) struct Fetches {
+    shelf: Attachments,
+    time: Arc<dyn Timekeeper>,
+    state: Mutex<State>,
+    /// Something changed that the keeper may wait for.
+    stirred: Notify,
+    /// There is room for what documents refer to, or a reason to look again.
+    look: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    fetcher: Fetcher,
+    links: BTreeMap<u64, mpsc::Sender<LinkOrder>>,
+    watched: BTreeMap<AttachmentId, Watched>,
+    /// Whether what documents refer to is fetched by itself.
+    is_automatic: bool,
+    /// What is fetched by itself, with the commit that showed it.
+    referred: BTreeMap<AttachmentId, u64>,
+    /// The first commit that showed something which no neighbour gave.
+    missed: Option<u64>,
+    /// How many links there ever were.
+    links_ever: u64,
+}
+
+struct Watched {
+    state: watch::Sender<FetchState>,
+    total: u64,
+    handles: usize,
+}
+
+impl Fetches {
+    pub(crate) fn new(shelf: Attachments, time: Arc<dyn Timekeeper>) -> Self {
+        Self {
+            shelf,
+            time,
+            state: Mutex::default(),
+            stirred: Notify::new(),
+            look: Notify::new(),
+        }
+    }
+
+    pub(crate) const fn shelf(&self) -> &Attachments {
+        &self.shelf
+    }
+
+    /// Somebody wants an attachment, for these documents.
+    pub(super) fn want(
+        &self,
+        token: &AttachmentToken,
+        places: Vec<Place>,
+    ) -> Result<watch::Receiver<FetchState>, FetcherFull> {
+        let mut state = self.lock();
+        for place in places {
+            state.fetcher.want(token.id, place, Who::Somebody)?;
+        }
+        let watched = state.watched.entry(token.id).or_insert_with(|| Watched {
+            state: watch::channel(FetchState::Waiting(FetchWait::Neighbour)).0,
+            total: token.length,
+            handles: 0,
+        });
+        watched.handles += 1;
+        let receiver = watched.state.subscribe();
+        self.settle(&mut state);
+        Ok(receiver)
+    }
+
+    /// A handle is gone.
+    pub(super) fn let_go(&self, attachment: AttachmentId) {
+        let mut state = self.lock();
+        let Some(watched) = state.watched.get_mut(&attachment) else {
+            return;
+        };
+        watched.handles -= 1;
+        if watched.handles > 0 {
+            return;
+        }
+        state.watched.remove(&attachment);
+        if state.is_automatic && state.fetcher.leave_to_document(attachment) {
+            return;
+        }
+        if let Some(link) = state.fetcher.forget(attachment)
+            && let Some(link) = state.links.get(&link)
+        {
+            // A link that takes no orders is about to end.
+            let _ = link.try_send(LinkOrder::Cancel(attachment));
+        }
+        self.settle(&mut state);
+    }
+
+    /// A document that this commit changed refers to an attachment that is not
+    /// here.
+    pub(super) fn refer(
+        &self,
+        attachment: AttachmentId,
+        place: Place,
+        commit: u64,
+    ) -> Result<(), FetcherFull> {
+        let mut state = self.lock();
+        state.fetcher.want(attachment, place, Who::Document)?;
+        state.referred.entry(attachment).or_insert(commit);
+        self.settle(&mut state);
+        Ok(())
+    }
+
+    /// A link is up; gives what it is to do.
+    pub(crate) fn linked(&self, link: u64) -> mpsc::Receiver<LinkOrder> {
+        let (sender, orders) = mpsc::channel(LINK_ORDERS_MAX);
+        let mut state = self.lock();
+        state.links.insert(link, sender);
+        state.fetcher.linked(link);
+        state.links_ever += 1;
+        self.settle(&mut state);
+        self.look.notify_one();
+        orders
+    }
+
+    /// A link is gone, and nothing of what was asked for on it is open any more.
+    pub(crate) fn unlinked(&self, link: u64) {
+        let mut state = self.lock();
+        state.links.remove(&link);
+        state.fetcher.unlinked(link);
+        self.settle(&mut state);
+    }
+
+    /// Something of an attachment came.
+    pub(super) fn progress(&self, attachment: AttachmentId, bytes: u64) {
+        if let Some(watched) = self.lock().watched.get(&attachment) {
+            let total = watched.total;
+            watched
+                .state
+                .send_replace(FetchState::Coming { bytes, total });
+        }
+    }
+
+    /// Asking on a link is over, and nothing of the attachment is open there.
+    pub(super) fn ended(&self, link: u64, attachment: AttachmentId, end: FetchEnd) {
+        let mut state = self.lock();
+        state.fetcher.ended(link, attachment, end);
+        if end == FetchEnd::Complete
+            && let Some(watched) = state.watched.get(&attachment)
+        {
+            watched.state.send_replace(FetchState::Complete);
+        }
+        self.settle(&mut state);
+    }
+
+    /// Does what is to be done now, and again whenever time or events allow.
+    pub(crate) async fn keep(&self) {
+        loop {
+            let alarm = {
+                let mut state = self.lock();
+                self.pump(&mut state);
+                state.fetcher.alarm()
+            };
+            let now = self.time.monotonic();
+            let left = alarm.map_or(Duration::from_secs(3600), |at| at.saturating_sub(now));
+            // Time passed, or something happened: the same is done.
+            let _ = tokio::time::timeout(left, self.stirred.notified()).await;
+        }
+    }
+
+    /// From now on what documents refer to is fetched by itself.
+    pub(super) fn be_automatic(&self) {
+        self.lock().is_automatic = true;
+    }
+
+    /// Resolves when there may be reason to look for what documents refer to.
+    pub(super) async fn reason_to_look(&self) {
+        self.look.notified().await;
+    }
+
+    /// The first commit that showed something which no neighbour gave since this
+    /// was last asked, and how many links there ever were.
+    pub(super) fn missed(&self) -> (Option<u64>, u64) {
+        let mut state = self.lock();
+        (state.missed.take(), state.links_ever)
+    }
+
+    /// The documents that refer to an attachment, as many as are asked by.
+    pub(super) fn places_of(
+        &self,
+        snapshot: &Snapshot,
+        token: &AttachmentToken,
+    ) -> Result<Vec<Place>, StoreError> {
+        let mut places = Vec::new();
+        visit_mentions(snapshot, 0, &mut |_, found, place| {
+            if found.id == token.id && found.length == token.length {
+                places.push(place);
+            }
+            if places.len() < PLACES_MAX {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        Ok(places)
+    }
+
+    /// Does what follows from a change, and wakes who waits for one.
+    fn settle(&self, state: &mut State) {
+        self.pump(state);
+        self.stirred.notify_one();
+    }
+
+    fn pump(&self, state: &mut State) {
+        let now = self.time.monotonic();
+        while let Some(order) = state.fetcher.next(now) {
+            match order {
+                Order::Seek {
+                    link,
+                    attachment,
+                    place,
+                } => {
+                    let order = LinkOrder::Seek(attachment, place);
+                    let sender = state.links.get(&link);
+                    if sender.is_none_or(|sender| sender.try_send(order).is_err()) {
+                        state.fetcher.ended(link, attachment, FetchEnd::Silent);
+                    }
+                }
+                Order::GivenUp(attachment) => {
+                    let commit = state.referred.remove(&attachment);
+                    state.missed = state.missed.into_iter().chain(commit).min();
+                }
+            }
+        }
+        state.tell();
+        if state.is_automatic && state.fetcher.count(Who::Document) <= LOOK_AGAIN_FROM {
+            state.forget_referred();
+            self.look.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Lets go of what is here, or not wanted any more.
+    fn forget_referred(&mut self) {
+        let fetcher = &self.fetcher;
+        self.referred.retain(|id, _| fetcher.is_wanted(*id));
+    }
+
+    /// Tells those who wait for what they wait.
+    fn tell(&self) {
+        for (attachment, watched) in &self.watched {
+            let waits = match self.fetcher.waiting(*attachment) {
+                Some(Waiting::ForNeighbour) => FetchWait::Neighbour,
+                Some(Waiting::Lacking(end)) => end.into(),
+                // What comes tells itself, and what is here was told.
+                Some(Waiting::Coming(_)) | None => continue,
+            };
+            let now = FetchState::Waiting(waits);
+            watched.state.send_if_modified(|held| {
+                let differs = *held != now;
+                if differs {
+                    held.clone_from(&now);
+                }
+                differs
+            });
+        }
+    }
+}
+
+/// Visits every token of the documents that changed after a commit, in the order
+/// of commits.
+pub(super) fn visit_mentions(
+    snapshot: &Snapshot,
+    after: u64,
+    visit: &mut dyn FnMut(u64, AttachmentToken, Place) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let mut outcome = Ok(());
+    snapshot.changes_after(after, &mut |change| {
+        let stored = match snapshot.stored(change.collection, change.id) {
+            Ok(Some(stored)) if stored.live => stored,
+            Ok(_) => return ControlFlow::Continue(()),
+            Err(error) => {
+                outcome = Err(error);
+                return ControlFlow::Break(());
+            }
+        };
+        // What is damaged is told of by those who read the document.
+        let tokens = mentions(&stored.document).unwrap_or_default();
+        if tokens.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let Ok(id) = DocumentId::from_bytes(change.id) else {
+            return ControlFlow::Continue(());
+        };
+        for token in tokens {
+            let place = Place {
+                collection: change.collection.to_owned(),
+                id: id.clone(),
+                length: token.length,
+            };
+            visit(change.commit, token, place)?;
+        }
+        ControlFlow::Continue(())
+    })?;
+    outcome
+}
