@@ -1,17 +1,20 @@
 //! Fetches what documents refer to, without being asked: looks at documents as
-//! they change, and at all of them once when it begins. What does not fit into
-//! the queue is found by looking again, so that nothing grows with what is missing.
+//! they change, and once, when it begins, at all that is referred to. What does not
+//! fit into the queue is found by looking again, so that nothing grows with what is
+//! missing.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tombolo_store::attachments::Attachments;
-use tombolo_store::{Snapshot, Store};
+use tombolo_document::attachment::{AttachmentId, mentions};
+use tombolo_store::{Snapshot, Store, StoreError};
+use tombolo_sync::limits::FETCHES_BY_ITSELF_MAX;
 
-use super::fetches::{Fetches, visit_mentions};
+use super::fetches::{Fetches, places_of};
 
 /// After how long documents are looked at again whose attachments no neighbour
 /// gave: at first, and at most; the pause doubles.
@@ -19,15 +22,20 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 /// Without any reason there is nothing to be found.
 const NO_REASON: Duration = Duration::from_secs(3600);
 
-/// How far the documents were looked at.
+/// How far was looked.
 struct Looker {
-    /// Everything up to this commit was looked at.
+    /// Of all that documents refer to: the attachment behind which to go on, or
+    /// the first; `None` when all was looked at.
+    everything: Option<After>,
+    /// Documents that changed up to this commit were looked at.
     looked: u64,
-    /// Where to go back to when there is reason to hope.
-    missed: Option<u64>,
+    /// Whether no neighbour gave something.
+    has_missed: bool,
     links_ever: u64,
     pause: Duration,
 }
+
+type After = Option<AttachmentId>;
 
 /// Goes on until the service ends.
 pub(crate) async fn fetch_by_itself(
@@ -47,7 +55,7 @@ pub(crate) async fn fetch_by_itself(
         let Ok(back) = looking.await else { return };
         looker = back;
         let now = Instant::now();
-        due = looker.missed.and(due.or(Some(now + looker.pause)));
+        due = looker.has_missed.then(|| due.unwrap_or(now + looker.pause));
         let reason = async {
             tokio::select! {
                 changed = commits.changed() => changed.is_ok(),
@@ -68,8 +76,9 @@ pub(crate) async fn fetch_by_itself(
 impl Default for Looker {
     fn default() -> Self {
         Self {
-            looked: 0,
-            missed: None,
+            everything: Some(None),
+            looked: u64::MAX,
+            has_missed: false,
             links_ever: 0,
             pause: LOOK_AGAIN.0,
         }
@@ -78,46 +87,91 @@ impl Default for Looker {
 
 impl Looker {
     fn look(&mut self, fetches: &Fetches, snapshot: &Snapshot) {
-        let (missed, links_ever) = fetches.missed();
-        self.missed = self.missed.into_iter().chain(missed).min();
+        let (has_missed, links_ever) = fetches.missed();
+        self.has_missed |= has_missed;
         if links_ever > self.links_ever {
             // A new neighbour may have what the others had not.
             self.links_ever = links_ever;
             self.go_back();
             self.pause = LOOK_AGAIN.0;
         }
-        let last = snapshot.last_commit();
-        let reached = refer(fetches, fetches.shelf(), snapshot, self.looked);
-        self.looked = reached.unwrap_or(last);
+        let looked = self
+            .look_at_changes(fetches, snapshot)
+            .and_then(|()| self.look_at_everything(fetches, snapshot));
+        if let Err(error) = looked {
+            tracing::warn!(target: "tombolo::sync", %error, "documents could not be looked at for attachments; it is tried again");
+            self.has_missed = true;
+        }
     }
 
-    /// Looks again at what was missed, the next time later.
+    /// Looks at everything again, and the next time later.
     fn go_back(&mut self) {
-        let Some(missed) = self.missed.take() else {
-            return;
+        if std::mem::take(&mut self.has_missed) {
+            self.everything = Some(None);
+            self.pause = (self.pause * 2).min(LOOK_AGAIN.1);
+        }
+    }
+
+    fn look_at_changes(
+        &mut self,
+        fetches: &Fetches,
+        snapshot: &Snapshot,
+    ) -> Result<(), StoreError> {
+        let last = snapshot.last_commit();
+        let after = self.looked.min(last);
+        let mut found = BTreeSet::new();
+        let mut is_full = false;
+        snapshot.changes_after(after, &mut |change| {
+            // What cannot be read now is found when everything is looked at.
+            let stored = snapshot.stored(change.collection, change.id);
+            let stored = stored.ok().flatten().filter(|stored| stored.live);
+            let tokens = stored.and_then(|stored| mentions(&stored.document).ok());
+            found.extend(tokens.into_iter().flatten().map(|token| token.id));
+            is_full = found.len() > FETCHES_BY_ITSELF_MAX;
+            if is_full {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        for id in found {
+            is_full = is_full || !refer(fetches, snapshot, id)?;
+        }
+        if is_full {
+            self.everything = Some(None);
+        }
+        self.looked = last;
+        Ok(())
+    }
+
+    fn look_at_everything(
+        &mut self,
+        fetches: &Fetches,
+        snapshot: &Snapshot,
+    ) -> Result<(), StoreError> {
+        let Some(mut after) = self.everything else {
+            return Ok(());
         };
-        self.looked = self.looked.min(missed.saturating_sub(1));
-        self.pause = (self.pause * 2).clamp(LOOK_AGAIN.0, LOOK_AGAIN.1);
+        let mut outcome = Ok(true);
+        snapshot.mentioned_attachments(after, &mut |id| {
+            outcome = refer(fetches, snapshot, id);
+            if !matches!(outcome, Ok(true)) {
+                return ControlFlow::Break(());
+            }
+            after = Some(id);
+            ControlFlow::Continue(())
+        })?;
+        self.everything = if outcome? { None } else { Some(after) };
+        Ok(())
     }
 }
 
-/// Wants what is missing of what documents refer to that changed after a commit;
-/// gives the commit up to which there was room for everything, if not for all.
-fn refer(fetches: &Fetches, shelf: &Attachments, snapshot: &Snapshot, after: u64) -> Option<u64> {
-    let mut reached = None;
-    let looked = visit_mentions(snapshot, after, &mut |commit, token, place| {
-        // What cannot be told now is told when it is fetched.
-        if shelf.holds(token.id).unwrap_or(false) {
-            return ControlFlow::Continue(());
-        }
-        if fetches.refer(token.id, place, commit).is_ok() {
-            return ControlFlow::Continue(());
-        }
-        reached = Some(commit - 1);
-        ControlFlow::Break(())
-    });
-    if let Err(error) = looked {
-        tracing::warn!(target: "tombolo::sync", %error, "documents could not be looked at for attachments");
+/// Wants an attachment if it is not here; whether there was room for it.
+fn refer(fetches: &Fetches, snapshot: &Snapshot, id: AttachmentId) -> Result<bool, StoreError> {
+    // What cannot be told of the files now is told when it is fetched.
+    if fetches.shelf().holds(id).unwrap_or(false) {
+        return Ok(true);
     }
-    reached
+    let places = places_of(snapshot, id)?;
+    Ok(fetches.refer(id, places).is_ok())
 }

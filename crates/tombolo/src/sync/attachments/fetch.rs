@@ -14,7 +14,7 @@ use tombolo_store::attachments::{AttachmentError, AttachmentReader};
 use tombolo_sync::attachments::{FetchEnd, FetcherFull, Place};
 use tombolo_sync::wire::Lack;
 
-use super::fetches::Fetches;
+use super::fetches::{Fetches, places_of};
 use crate::database::Database;
 
 /// How far a fetch is.
@@ -151,8 +151,7 @@ impl Database {
     }
 
     /// As [`Database::fetch_attachment`], for a token whose document is not at
-    /// hand: looks through all documents for one that refers to it, which takes
-    /// as long as there are documents.
+    /// hand.
     ///
     /// # Errors
     /// [`FetchError`]; nothing is fetched then.
@@ -163,7 +162,8 @@ impl Database {
         if self.attachments.holds(token.id)? {
             return self.fetch(token.clone(), Vec::new());
         }
-        let places = self.fetches.places_of(&self.snapshot(), token)?;
+        let mut places = places_of(&self.snapshot(), token.id)?;
+        places.retain(|place| place.length == token.length);
         if places.is_empty() {
             return Err(FetchError::NotReferred { id: token.id });
         }

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tombolo_document::DocumentId;
-use tombolo_document::attachment::{AttachmentId, AttachmentToken, mentions};
+use tombolo_document::attachment::{AttachmentId, AttachmentToken, mentioned};
 use tombolo_store::attachments::Attachments;
 use tombolo_store::{Snapshot, StoreError, Timekeeper};
 use tombolo_sync::attachments::{FetchEnd, Fetcher, FetcherFull, Order, Place, Waiting, Who};
@@ -51,10 +50,8 @@ struct State {
     watched: BTreeMap<AttachmentId, Watched>,
     /// Whether what documents refer to is fetched by itself.
     is_automatic: bool,
-    /// What is fetched by itself, with the commit that showed it.
-    referred: BTreeMap<AttachmentId, u64>,
-    /// The first commit that showed something which no neighbour gave.
-    missed: Option<u64>,
+    /// Whether no neighbour gave something that documents refer to.
+    has_missed: bool,
     /// How many links there ever were.
     links_ever: u64,
 }
@@ -124,17 +121,16 @@ impl Fetches {
         self.settle(&mut state);
     }
 
-    /// A document that this commit changed refers to an attachment that is not
-    /// here.
+    /// Documents refer to an attachment that is not here.
     pub(super) fn refer(
         &self,
         attachment: AttachmentId,
-        place: Place,
-        commit: u64,
+        places: Vec<Place>,
     ) -> Result<(), FetcherFull> {
         let mut state = self.lock();
-        state.fetcher.want(attachment, place, Who::Document)?;
-        state.referred.entry(attachment).or_insert(commit);
+        for place in places {
+            state.fetcher.want(attachment, place, Who::Document)?;
+        }
         self.settle(&mut state);
         Ok(())
     }
@@ -206,31 +202,11 @@ impl Fetches {
         self.look.notified().await;
     }
 
-    /// The first commit that showed something which no neighbour gave since this
-    /// was last asked, and how many links there ever were.
-    pub(super) fn missed(&self) -> (Option<u64>, u64) {
+    /// Whether something was given up since this was last asked, and how many links
+    /// there ever were.
+    pub(super) fn missed(&self) -> (bool, u64) {
         let mut state = self.lock();
-        (state.missed.take(), state.links_ever)
-    }
-
-    /// The documents that refer to an attachment, as many as are asked by.
-    pub(super) fn places_of(
-        &self,
-        snapshot: &Snapshot,
-        token: &AttachmentToken,
-    ) -> Result<Vec<Place>, StoreError> {
-        let mut places = Vec::new();
-        visit_mentions(snapshot, 0, &mut |_, found, place| {
-            if found.id == token.id && found.length == token.length {
-                places.push(place);
-            }
-            if places.len() < PLACES_MAX {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
-        Ok(places)
+        (std::mem::take(&mut state.has_missed), state.links_ever)
     }
 
     /// Does what follows from a change, and wakes who waits for one.
@@ -254,15 +230,11 @@ impl Fetches {
                         state.fetcher.ended(link, attachment, FetchEnd::Silent);
                     }
                 }
-                Order::GivenUp(attachment) => {
-                    let commit = state.referred.remove(&attachment);
-                    state.missed = state.missed.into_iter().chain(commit).min();
-                }
+                Order::GivenUp(_) => state.has_missed = true,
             }
         }
         state.tell();
         if state.is_automatic && state.fetcher.count(Who::Document) <= LOOK_AGAIN_FROM {
-            state.forget_referred();
             self.look.notify_one();
         }
     }
@@ -274,12 +246,6 @@ impl Fetches {
 }
 
 impl State {
-    /// Lets go of what is here, or not wanted any more.
-    fn forget_referred(&mut self) {
-        let fetcher = &self.fetcher;
-        self.referred.retain(|id, _| fetcher.is_wanted(*id));
-    }
-
     /// Tells those who wait for what they wait.
     fn tell(&self) {
         for (attachment, watched) in &self.watched {
@@ -301,40 +267,35 @@ impl State {
     }
 }
 
-/// Visits every token of the documents that changed after a commit, in the order
-/// of commits.
-pub(super) fn visit_mentions(
+/// The documents that refer to an attachment, as many as one is asked by, with the
+/// length that each tells.
+pub(super) fn places_of(
     snapshot: &Snapshot,
-    after: u64,
-    visit: &mut dyn FnMut(u64, AttachmentToken, Place) -> ControlFlow<()>,
-) -> Result<(), StoreError> {
-    let mut outcome = Ok(());
-    snapshot.changes_after(after, &mut |change| {
-        let stored = match snapshot.stored(change.collection, change.id) {
-            Ok(Some(stored)) if stored.live => stored,
-            Ok(_) => return ControlFlow::Continue(()),
-            Err(error) => {
-                outcome = Err(error);
-                return ControlFlow::Break(());
-            }
-        };
-        // What is damaged is told of by those who read the document.
-        let tokens = mentions(&stored.document).unwrap_or_default();
-        if tokens.is_empty() {
-            return ControlFlow::Continue(());
+    attachment: AttachmentId,
+) -> Result<Vec<Place>, StoreError> {
+    let mut documents = Vec::new();
+    snapshot.documents_mentioning(attachment, &mut |collection, id| {
+        documents.push((collection.to_owned(), id.clone()));
+        if documents.len() < PLACES_MAX {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
-        let Ok(id) = DocumentId::from_bytes(change.id) else {
-            return ControlFlow::Continue(());
-        };
-        for token in tokens {
-            let place = Place {
-                collection: change.collection.to_owned(),
-                id: id.clone(),
-                length: token.length,
-            };
-            visit(change.commit, token, place)?;
-        }
-        ControlFlow::Continue(())
     })?;
-    outcome
+    let mut places = Vec::new();
+    for (collection, id) in documents {
+        let stored = snapshot.stored(&collection, id.as_bytes())?;
+        let Some(stored) = stored.filter(|stored| stored.live) else {
+            continue;
+        };
+        let token = mentioned(&stored.document, attachment);
+        if let Some(token) = token.map_err(StoreError::DamagedDocument)? {
+            places.push(Place {
+                collection,
+                id,
+                length: token.length,
+            });
+        }
+    }
+    Ok(places)
 }
