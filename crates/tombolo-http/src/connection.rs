@@ -182,7 +182,7 @@ impl<A: Answer> Site<A> {
             Ok(()) => {
                 let body = RequestBody::new(
                     incoming,
-                    &head.headers,
+                    (head.version, &head.headers),
                     self.limits.body_bytes_max,
                     Arc::clone(in_work.activity()),
                 );

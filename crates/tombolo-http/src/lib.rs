@@ -6,6 +6,7 @@
 
 mod activity;
 mod answer;
+mod arriving;
 mod body;
 mod certificate;
 mod connection;

@@ -3,27 +3,23 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
-use http_body::Body as _;
+use http::{HeaderMap, StatusCode, Version, header};
 use hyper::body::Incoming;
 
 use crate::activity::{Activity, AwaitsClient};
+use crate::arriving::{Arriving, DISCARD_BYTES_MAX};
 use crate::inflate::{Inflater, Step};
 
-/// After a refusal, at most this much of the body is still taken and thrown away,
-/// so that a client which writes before it reads finds the answer instead of a reset connection.
-const DISCARD_BYTES_MAX: usize = 1024 * 1024;
 /// First allocation for a body that comes in several pieces.
 const FIRST_BYTES_MAX: usize = 64 * 1024;
 
 /// An unread request body.
 #[derive(Debug)]
 pub struct RequestBody {
-    incoming: Incoming,
+    incoming: Arriving,
     coding: Coding,
     bytes_max: u64,
     /// Both are held against the limit: a stream of empty gzip members inflates to nothing for ever.
@@ -77,17 +73,18 @@ impl BodyError {
 impl RequestBody {
     pub(crate) fn new(
         incoming: Incoming,
-        headers: &HeaderMap,
+        (version, headers): (Version, &HeaderMap),
         bytes_max: usize,
         activity: Arc<Activity>,
     ) -> Self {
+        let awaits_continue = headers.contains_key(header::EXPECT);
         Self {
-            incoming,
+            incoming: Arriving::new(incoming, version, awaits_continue),
             coding: Coding::of(headers),
             bytes_max: bytes_max as u64,
             bytes_arrived: 0,
             bytes_given: 0,
-            awaits_continue: headers.contains_key(header::EXPECT),
+            awaits_continue,
             activity,
         }
     }
@@ -192,7 +189,7 @@ impl RequestBody {
         let mut waiting: Option<AwaitsClient> = None;
         loop {
             let frame = poll_fn(|context| {
-                let polled = Pin::new(&mut *incoming).poll_frame(context);
+                let polled = incoming.poll_frame(context);
                 if polled.is_pending() && waiting.is_none() {
                     waiting = Some(activity.awaits_client());
                 }
