@@ -43,7 +43,8 @@ impl Resources {
         let top: BTreeMap<String, Spanned<Value>> = bounded
             .then(|| serde_saphyr::from_str_with_options(text, read::options()).ok())
             .flatten()?;
-        if !top.contains_key("resources") {
+        // Beside a database it is a key that nobody knows.
+        if !top.contains_key("resources") || top.contains_key("database") {
             return None;
         }
         // The same text again, with the places of the entries.

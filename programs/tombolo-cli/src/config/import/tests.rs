@@ -207,6 +207,7 @@ fn what_one_node_cannot_do_is_refused_by_name() {
 fn the_newest_form_is_left_alone() {
     for text in [
         "database: { db_id: resources }",
+        "database: {}\nresources: {}\n",
         "resources",
         "",
         "resources: [\n",
