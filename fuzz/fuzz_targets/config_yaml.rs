@@ -11,6 +11,13 @@ use libfuzzer_sys::fuzz_target;
 mod api_key;
 #[path = "../../programs/tombolo-cli/src/config/mod.rs"]
 mod config;
+#[path = "../../programs/tombolo-cli/src/edge/endpoint.rs"]
+mod endpoint;
+
+/// As the configuration finds it.
+mod edge {
+    pub(crate) use crate::endpoint::Endpoint;
+}
 
 /// No variable is set, and there is no file.
 #[derive(Debug)]

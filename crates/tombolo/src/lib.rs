@@ -40,7 +40,7 @@ mod surroundings;
 mod sync;
 mod transaction;
 
-pub use access::{Access, BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError};
+pub use access::{Access, BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError, Step};
 pub use attachments::{COLLECT_INTERVAL, CollectError, NewAttachmentError};
 pub use check_subscription::check_subscription;
 pub use commit_feed::{COMMIT_LISTENERS_MAX, CommitListener};
@@ -62,7 +62,8 @@ pub use sync::{
 pub use tombolo_document::attachment::{AttachmentId, AttachmentToken};
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
 pub use tombolo_identity::{
-    PeerPublicKey, Permissions, Quoted, RuleError, Rules, SharedKey, SharedKeyError, VerifyError,
+    PeerPublicKey, Permissions, Quoted, RuleError, RuleSyntax, Rules, SharedKey, SharedKeyError,
+    VerifyError,
 };
 pub use tombolo_mesh::presence::PresenceGraph;
 pub use tombolo_mesh::{

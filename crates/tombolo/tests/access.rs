@@ -14,7 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tombolo::{
     Access, Batch, BatchError, Database, ExecuteError, Object, Options, QueryError, Response,
-    Rules, json,
+    Rules, Step, json,
 };
 
 struct World {
@@ -64,10 +64,13 @@ impl World {
     }
 
     fn write(&self, access: &Access, statements: &[&str]) -> Result<Vec<Response>, BatchError> {
-        let prepare = |text: &&str| (self.database.prepare(text).unwrap(), Arc::default());
-        let batch = Batch {
-            statements: statements.iter().map(prepare).collect(),
+        let step = |text: &&str| Step {
+            statement: self.database.prepare(text).unwrap(),
+            arguments: Arc::default(),
             access: access.clone(),
+        };
+        let batch = Batch {
+            steps: statements.iter().map(step).collect(),
         };
         let (answer, answered) = sync_channel(1);
         let done = move |result| answer.try_send(result).unwrap();

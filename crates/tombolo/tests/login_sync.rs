@@ -16,7 +16,7 @@ use identity_service::{
 };
 use tempfile::TempDir;
 use tombolo::{
-    Access, Batch, Database, ExecuteError, Object, Subscription, SyncError, SyncOptions,
+    Access, Batch, Database, ExecuteError, Object, Step, Subscription, SyncError, SyncOptions,
 };
 
 /// The rules of the example, as a webhook answers with them.
@@ -289,8 +289,11 @@ fn a_write_that_is_to_be_permitted_is_refused_as_a_whole() {
         let (answer, answered) = sync_channel(1);
         let done = move |result| answer.try_send(result).unwrap();
         let batch = Batch {
-            statements: vec![(statement, Arc::default())],
-            access: Access::everything(),
+            steps: vec![Step {
+                statement,
+                arguments: Arc::default(),
+                access: Access::everything(),
+            }],
         };
         let queued = device.database.write_batch(batch, None, done);
         queued.unwrap();

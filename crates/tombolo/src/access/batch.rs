@@ -22,10 +22,18 @@ pub const BATCH_ITEM_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Statements in the order in which they run; each sees what those before it wrote.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// With their arguments; 1 to [`BATCH_STATEMENTS_MAX`]. Keep a clone of the
-    /// arguments until the answer: then freeing them is not the writer's work.
-    pub statements: Vec<(Prepared, Arc<Object>)>,
-    /// What they may read and write.
+    /// 1 to [`BATCH_STATEMENTS_MAX`].
+    pub steps: Vec<Step>,
+}
+
+/// One statement of a batch.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What is run.
+    pub statement: Prepared,
+    /// Keep a clone until the answer: then freeing them is not the writer's work.
+    pub arguments: Arc<Object>,
+    /// What the statement may read and write.
     pub access: Access,
 }
 
@@ -98,9 +106,9 @@ impl Database {
         let (snapshot, until) = (self.store.snapshot(), self.engine.until(time_left));
         let stop = || self.engine.is_over(until);
         let mut outcomes = Outcomes::default();
-        for (at, (statement, arguments)) in batch.statements.iter().enumerate() {
-            let who = (statement, &batch.access);
-            let outcome = self.engine.read_as(who, &snapshot, arguments, &stop);
+        for (at, step) in batch.steps.iter().enumerate() {
+            let who = (&step.statement, &step.access);
+            let outcome = self.engine.read_as(who, &snapshot, &step.arguments, &stop);
             outcomes.add(outcome.map_err(BatchError::at(at))?)?;
         }
         Ok(outcomes.responses(None))
@@ -124,9 +132,9 @@ impl Database {
     ) -> Result<(), BatchError> {
         check(&batch)?;
         let until = self.engine.until(time_left);
-        let mut drafts = Vec::with_capacity(batch.statements.len());
-        for (at, (statement, arguments)) in batch.statements.iter().enumerate() {
-            let drafted = self.engine.draft(statement, arguments, until);
+        let mut drafts = Vec::with_capacity(batch.steps.len());
+        for (at, step) in batch.steps.iter().enumerate() {
+            let drafted = self.engine.draft(&step.statement, &step.arguments, until);
             drafts.push(drafted.map_err(BatchError::at(at))?);
         }
         let engine = Arc::clone(&self.engine);
@@ -161,7 +169,7 @@ impl Work {
     fn run(&self, transaction: &mut tombolo_store::Transaction<'_>) -> Result<Done, BatchError> {
         let mut outcomes = Outcomes::default();
         let mut withheld = 0;
-        for at in 0..self.batch.statements.len() {
+        for at in 0..self.batch.steps.len() {
             let (outcome, kept_back) = self.step(at, transaction).map_err(BatchError::at(at))?;
             withheld += kept_back;
             outcomes.add(outcome)?;
@@ -177,8 +185,11 @@ impl Work {
         at: usize,
         transaction: &mut tombolo_store::Transaction<'_>,
     ) -> Result<(Outcome, u64), ExecuteError> {
-        let (statement, arguments) = &self.batch.statements[at];
-        let access = &self.batch.access;
+        let Step {
+            statement,
+            arguments,
+            access,
+        } = &self.batch.steps[at];
         let inserted = match &self.drafts[at] {
             Some(drafted) => {
                 let who = (drafted, access);
@@ -236,13 +247,13 @@ fn respond(outcome: Outcome, commit: Option<u64>) -> Response {
 }
 
 fn check(batch: &Batch) -> Result<(), BatchError> {
-    let count = batch.statements.len();
+    let count = batch.steps.len();
     if !(1..=BATCH_STATEMENTS_MAX).contains(&count) {
         let max = BATCH_STATEMENTS_MAX;
         return Err(BatchError::whole(ExecuteError::BatchLength { max }));
     }
-    let alters = |(statement, _): &(Prepared, _)| statement.kind() == StatementKind::AlterSystem;
-    match batch.statements.iter().position(alters) {
+    let alters = |step: &Step| step.statement.kind() == StatementKind::AlterSystem;
+    match batch.steps.iter().position(alters) {
         Some(at) if count > 1 => Err(BatchError::at(at)(ExecuteError::NotInBatch)),
         _ => Ok(()),
     }

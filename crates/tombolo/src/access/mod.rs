@@ -17,7 +17,7 @@ use tombolo_identity::{Reach, Rules};
 use crate::error::ExecuteError;
 use crate::statements::Prepared;
 
-pub use batch::{BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError};
+pub use batch::{BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError, Step};
 
 /// How much of a rule or an id an error repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 200;

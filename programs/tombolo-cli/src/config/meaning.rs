@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tombolo::{AuthServer, Object, OnLostAccess, SharedKey, WebSocketServer};
@@ -10,8 +11,11 @@ use tombolo::{AuthServer, Object, OnLostAccess, SharedKey, WebSocketServer};
 use super::meaning_identity::IdentityService;
 use super::meaning_logging::Logging;
 use super::meaning_tls::Tls;
+use super::network::Network;
+use super::permission_set::PermissionSet;
 use super::secret::SecretText;
 use crate::api_key::KeyHash;
+use crate::edge::Endpoint;
 
 /// One node.
 #[derive(Debug)]
@@ -110,6 +114,54 @@ pub(crate) struct Http {
     /// `None`: no limit.
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) connections_max: usize,
+    /// All of them have to let a request pass.
+    pub(crate) throttling: Vec<Strategy>,
+    pub(crate) proxies: Proxies,
+    /// `None`: no other origin is let in.
+    pub(crate) cors: Option<Cors>,
+    /// Nobody but this machine reaches it.
+    pub(crate) is_local: bool,
+}
+
+/// So many requests in any so long time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Strategy {
+    pub(crate) by: Throttled,
+    pub(crate) requests_max: u32,
+    pub(crate) window: Duration,
+}
+
+/// Whose requests are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Throttled {
+    /// Those of one client address.
+    Address,
+    /// Those of one identity.
+    Key,
+    /// Those of one client address to one endpoint.
+    Route(Endpoint),
+}
+
+/// Who is believed about where a request comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proxies {
+    pub(crate) trusted: Vec<Network>,
+    pub(crate) header: ForwardedHeader,
+}
+
+/// Where a proxy tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ForwardedHeader {
+    XForwardedFor,
+    Forwarded,
+}
+
+/// Pages of other origins that may use the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cors {
+    /// As browsers send them.
+    pub(crate) origins: Vec<String>,
+    pub(crate) max_age_secs: u64,
 }
 
 /// What clients speak.
@@ -150,7 +202,7 @@ impl Api {
 }
 
 /// Who may use the routes.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Clients {
     /// `auth: dev_mode`.
     Anyone,
@@ -159,19 +211,11 @@ pub(crate) enum Clients {
 }
 
 /// One client.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Identity {
     /// For the audit log; the YAML key unless `id` says otherwise.
     pub(crate) audit_id: String,
     pub(crate) hash: KeyHash,
-    pub(crate) permission: Permission,
-}
-
-/// What an identity may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Permission {
-    /// No permission set was named.
-    Nothing,
-    /// `full`.
-    Full,
+    /// What it may do is what one of them allows.
+    pub(crate) permissions: Vec<Arc<PermissionSet>>,
 }

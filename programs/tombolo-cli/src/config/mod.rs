@@ -8,18 +8,22 @@ mod meaning;
 mod meaning_identity;
 mod meaning_logging;
 mod meaning_tls;
+mod network;
+mod permission_set;
 mod problem;
 mod raw;
 mod read;
 mod resolve;
 mod resolve_auth;
 mod resolve_auth_server;
+mod resolve_clients;
 mod resolve_database;
 mod resolve_directory;
 mod resolve_http;
 mod resolve_identity;
 mod resolve_logging;
 mod resolve_mesh;
+mod resolve_permissions;
 mod resolve_secret;
 mod resolve_subscriptions;
 mod resolve_tls;
@@ -34,13 +38,15 @@ pub(crate) use files::{
 };
 pub(crate) use import::migrate;
 pub(crate) use meaning::{
-    Api, Clients, Config, Database, Encryption, Http, Identity, Permission, Subscription,
+    Api, Clients, Config, Cors, Database, Encryption, ForwardedHeader, Http, Identity, Proxies,
+    Strategy, Subscription, Throttled,
 };
 pub(crate) use meaning_identity::{
     IdentitySettings, Keys, LoginLimits, ProviderSettings, WebServer,
 };
 pub(crate) use meaning_logging::{AuditedReads, Console, Frequency, Level, Logging, Rotation};
 pub(crate) use meaning_tls::Tls;
+pub(crate) use permission_set::PermissionSet;
 pub(crate) use problem::ConfigError;
 pub(crate) use resolve::InsecureListen;
 pub(crate) use schema::schema;

@@ -1,10 +1,13 @@
 //! The section `auth`: which keys HTTP clients hold and what they may do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use super::meaning::{Clients, Identity, Permission};
-use super::raw::{Placed, RawAuth, RawIdentity, RawPermissionSet, Setting, Spanned, WordOr};
+use super::meaning::{Clients, Identity};
+use super::permission_set::PermissionSet;
+use super::raw::{Placed, RawAuth, RawIdentity, Setting, Spanned, WordOr};
 use super::resolve::Findings;
+use super::resolve_permissions::permission_sets;
 use super::resolve_secret::{Secret, secret};
 use crate::api_key::KeyHash;
 
@@ -45,32 +48,9 @@ pub(super) fn clients(
     }
 }
 
-fn permission_sets(
-    raw: BTreeMap<String, Spanned<RawPermissionSet>>,
-    findings: &mut Findings,
-) -> BTreeMap<String, Permission> {
-    let mut sets = BTreeMap::new();
-    for (name, set) in raw {
-        let level = set.value.permissions;
-        let path = format!("auth.permission_sets.{name}.permissions");
-        match level.value.as_str() {
-            "full" => {}
-            "data" => findings.refuse(
-                path,
-                level.referenced,
-                "the level data is not built yet",
-                "write full, or remove the set",
-            ),
-            _ => findings.refuse(path, level.referenced, "names no level", "write full"),
-        }
-        sets.insert(name, Permission::Full);
-    }
-    sets
-}
-
 fn identities(
     raw: BTreeMap<String, Spanned<RawIdentity>>,
-    sets: &BTreeMap<String, Permission>,
+    sets: &BTreeMap<String, Arc<PermissionSet>>,
     findings: &mut Findings,
 ) -> Vec<Identity> {
     let mut identities = Vec::new();
@@ -79,7 +59,7 @@ fn identities(
     in_file_order
         .sort_by_key(|(_, identity)| (identity.referenced.line(), identity.referenced.column()));
     for (name, Spanned { value: raw, .. }) in in_file_order {
-        let permission = permission(&name, &raw.permissions, sets, findings);
+        let permissions = permissions(&name, &raw.permissions, sets, findings);
         let path = format!("auth.identities.{name}.credential.api_key");
         let Some(typed) = secret(&path, raw.credential.api_key, findings) else {
             continue;
@@ -100,7 +80,7 @@ fn identities(
         identities.push(Identity {
             audit_id: raw.id.unwrap_or(name),
             hash,
-            permission,
+            permissions,
         });
     }
     identities
@@ -117,27 +97,30 @@ fn key_hash(path: &str, typed: &Secret, findings: &mut Findings) -> Option<KeyHa
     }
 }
 
-fn permission(
+fn permissions(
     identity: &str,
     named: &[Spanned<String>],
-    sets: &BTreeMap<String, Permission>,
+    sets: &BTreeMap<String, Arc<PermissionSet>>,
     findings: &mut Findings,
-) -> Permission {
-    let mut permission = Permission::Nothing;
+) -> Vec<Arc<PermissionSet>> {
+    let mut granted: Vec<Arc<PermissionSet>> = Vec::new();
+    let mut seen = BTreeSet::new();
     for name in named {
+        let mut refuse = |what: String, remedy: &str| {
+            let path = format!("auth.identities.{identity}.permissions");
+            findings.refuse(path, name.referenced, what, remedy);
+        };
+        if !seen.insert(&name.value) {
+            refuse(format!("names {} twice", name.value), "name each set once");
+            continue;
+        }
         match sets.get(&name.value) {
-            Some(granted) => permission = *granted,
-            None => {
-                let path = format!("auth.identities.{identity}.permissions");
-                let what = format!("there is no permission set {}", name.value);
-                findings.refuse(
-                    path,
-                    name.referenced,
-                    what,
-                    "define it under auth.permission_sets, or correct the name",
-                );
-            }
+            Some(set) => granted.push(Arc::clone(set)),
+            None => refuse(
+                format!("there is no permission set {}", name.value),
+                "define it under auth.permission_sets, or correct the name",
+            ),
         }
     }
-    permission
+    granted
 }

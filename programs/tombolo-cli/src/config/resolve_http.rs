@@ -11,7 +11,7 @@ use super::raw::{
     Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, Setting, Spanned, WordOr,
 };
 use super::resolve::{Findings, InsecureListen};
-use super::{resolve_auth, resolve_tls};
+use super::{resolve_auth, resolve_clients, resolve_tls};
 
 /// Default of `http_api.execute.max_body_size_mb`.
 const EXECUTE_BODY_MB: u64 = 2;
@@ -56,7 +56,6 @@ pub(super) fn http(
         findings.notice("http: off (http_server is omitted)");
         return None;
     };
-    findings.expect_off("http_server.throttling", raw.throttling.as_ref());
     let host = host_of(&raw.listen_addr, findings);
     let encryption = resolve_tls::encryption(raw.tls_config, findings);
     let health = raw.enable_healthcheck.is_some_and(|switch| switch.value);
@@ -73,7 +72,8 @@ pub(super) fn http(
         );
         Clients::Anyone
     });
-    if host.is_some_and(|host| !is_loopback(&host)) && insecure == InsecureListen::Refused {
+    let is_local = host.as_deref().is_some_and(is_loopback);
+    if host.is_some() && !is_local && insecure == InsecureListen::Refused {
         refuse_insecure(
             raw.listen_addr.referenced,
             encryption.as_ref(),
@@ -90,6 +90,10 @@ pub(super) fn http(
         clients,
         request_timeout: request_timeout(raw.request_timeout_ms, findings),
         connections_max: connections_max(raw.max_connections, findings),
+        throttling: resolve_clients::throttling(raw.throttling, findings),
+        proxies: resolve_clients::proxies(raw.trusted_proxies, raw.forwarded_header, findings),
+        cors: resolve_clients::cors(raw.cors, findings),
+        is_local,
     })
 }
 

@@ -1,18 +1,25 @@
 //! Who a client is and what it may do. A route can only reach the database with a permit made here.
 //! Keys never leave this file; logs and answers name identities.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderMap, header};
-use tombolo::Prepared;
+use tombolo::{Access, Prepared, StatementKind};
 
 use super::endpoint::Endpoint;
+use super::openapi::Keys;
 use crate::api_key::{KeyRing, KeyVerdict};
-use crate::config::{Clients, Identity, Permission};
+use crate::config::{Clients, Identity, PermissionSet};
 
-/// The door of the HTTP API.
+/// The door of the HTTP API. Shared with whoever reloads the configuration.
 #[derive(Debug)]
-pub(crate) enum Guard {
+pub(crate) struct Guard {
+    door: RwLock<Arc<Door>>,
+    digest_key: [u8; 32],
+}
+
+#[derive(Debug)]
+enum Door {
     /// `auth: dev_mode`.
     Open,
     /// Keys decide.
@@ -29,12 +36,25 @@ pub(crate) enum Caller {
     Nobody,
     /// `auth: dev_mode`.
     Anyone,
-    Identity(Arc<Identity>),
+    Identity {
+        identity: Arc<Identity>,
+        /// Unix milliseconds at which it was let in.
+        now_ms: u64,
+    },
 }
 
-/// Proof that a client may run statements. Only this file makes one.
+/// Proof that a client may run one statement. Only this file makes one.
 #[derive(Debug)]
-pub(crate) struct ExecutePermit(());
+pub(crate) struct ExecutePermit {
+    /// On which documents.
+    access: Access,
+}
+
+impl ExecutePermit {
+    pub(crate) fn into_access(self) -> Access {
+        self.access
+    }
+}
 
 /// Proof that a client may see who is in the mesh. Only this file makes one.
 #[derive(Debug)]
@@ -47,8 +67,12 @@ pub(crate) enum AuthRefusal {
     NoKey,
     /// 401.
     UnknownKey,
-    /// 403.
+    /// 403: no permission set, or none that is still valid.
     NotPermitted,
+    /// 403.
+    Endpoint(Endpoint),
+    /// 403.
+    Statement(StatementKind),
     /// 503.
     Busy,
 }
@@ -56,29 +80,71 @@ pub(crate) enum AuthRefusal {
 impl Guard {
     /// `digest_key` is drawn at random once per process.
     pub(crate) fn new(clients: Clients, digest_key: [u8; 32]) -> Self {
+        let door = RwLock::new(Arc::new(Door::new(clients, digest_key)));
+        Self { door, digest_key }
+    }
+
+    /// Takes other clients from now on. What was learned about keys is forgotten with
+    /// the clients before: a key that was revoked is unknown to the next request, and to
+    /// one whose key is being checked.
+    pub(crate) fn replace(&self, clients: Clients) {
+        let door = Arc::new(Door::new(clients, self.digest_key));
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
+    /// Finds out who asks.
+    pub(crate) async fn identify(
+        &self,
+        headers: &HeaderMap,
+        now_ms: u64,
+    ) -> Result<Caller, AuthRefusal> {
+        let door = self.door();
+        let identified = door.identify(headers, now_ms).await;
+        if Arc::ptr_eq(&door, &self.door()) {
+            identified
+        } else {
+            // The clients were replaced meanwhile; whoever is still one may ask again.
+            Err(AuthRefusal::Busy)
+        }
+    }
+
+    /// Whether clients need keys, for the description of the API.
+    pub(crate) fn keys(&self) -> Keys {
+        match *self.door() {
+            Door::Open => Keys::NotNeeded,
+            Door::Keyed { .. } => Keys::Needed,
+        }
+    }
+
+    fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Door {
+    fn new(clients: Clients, digest_key: [u8; 32]) -> Self {
         match clients {
             Clients::Anyone => Self::Open,
             Clients::Known(identities) => {
-                let hashes = identities
-                    .iter()
-                    .map(|identity| identity.hash.clone())
-                    .collect();
+                let hashes = identities.iter().map(|identity| identity.hash.clone());
                 Self::Keyed {
-                    ring: KeyRing::new(hashes, digest_key),
+                    ring: KeyRing::new(hashes.collect(), digest_key),
                     identities: identities.into_iter().map(Arc::new).collect(),
                 }
             }
         }
     }
 
-    /// Finds out who asks.
-    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, AuthRefusal> {
+    async fn identify(&self, headers: &HeaderMap, now_ms: u64) -> Result<Caller, AuthRefusal> {
         let Self::Keyed { ring, identities } = self else {
             return Ok(Caller::Anyone);
         };
         let key = bearer_key(headers).ok_or(AuthRefusal::NoKey)?;
         match ring.check(key).await {
-            KeyVerdict::Identity(index) => Ok(Caller::Identity(Arc::clone(&identities[index]))),
+            KeyVerdict::Identity(index) => Ok(Caller::Identity {
+                identity: Arc::clone(&identities[index]),
+                now_ms,
+            }),
             KeyVerdict::Unknown => Err(AuthRefusal::UnknownKey),
             KeyVerdict::Busy => Err(AuthRefusal::Busy),
         }
@@ -90,37 +156,79 @@ impl Caller {
     pub(crate) fn audit_id(&self) -> Option<&str> {
         match self {
             Self::Nobody | Self::Anyone => None,
-            Self::Identity(identity) => Some(&identity.audit_id),
+            Self::Identity { identity, .. } => Some(&identity.audit_id),
         }
     }
 
     /// Decides whether an endpoint is for this client at all, before its body is read.
-    pub(crate) fn may_use(&self, _: Endpoint) -> Result<(), AuthRefusal> {
-        self.require_full()
+    pub(crate) fn may_use(&self, endpoint: Endpoint) -> Result<(), AuthRefusal> {
+        let Some(mut sets) = self.sets()? else {
+            return Ok(());
+        };
+        if sets.any(|set| set.endpoints.contains(&endpoint)) {
+            return Ok(());
+        }
+        let is_bare = self.sets()?.is_some_and(|mut sets| sets.next().is_none());
+        Err(if is_bare {
+            AuthRefusal::NotPermitted
+        } else {
+            AuthRefusal::Endpoint(endpoint)
+        })
     }
 
-    /// Decides whether this client may run this statement.
-    pub(crate) fn permit_execute(&self, _: &Prepared) -> Result<ExecutePermit, AuthRefusal> {
-        self.require_full().map(ExecutePermit)
+    /// Decides whether this client may run this statement, and on which documents: those
+    /// that one of its sets for this kind of statement lets it write, and those that one
+    /// of them, or one of its sets for SELECT, lets it read.
+    pub(crate) fn permit_execute(
+        &self,
+        statement: &Prepared,
+    ) -> Result<ExecutePermit, AuthRefusal> {
+        self.permit_statement(Endpoint::Execute, statement)
+    }
+
+    fn permit_statement(
+        &self,
+        endpoint: Endpoint,
+        statement: &Prepared,
+    ) -> Result<ExecutePermit, AuthRefusal> {
+        self.may_use(endpoint)?;
+        let kind = statement.kind();
+        let Some(sets) = self.sets()? else {
+            let access = Access::everything();
+            return Ok(ExecutePermit { access });
+        };
+        let (mut read, mut write, mut is_granted) = (Vec::new(), Vec::new(), false);
+        for set in sets {
+            let grants = set.allows(endpoint, kind);
+            is_granted |= grants;
+            if grants || set.allows(endpoint, StatementKind::Select) {
+                read.push(Arc::clone(&set.read));
+            }
+            if grants {
+                write.push(Arc::clone(&set.write));
+            }
+        }
+        if is_granted {
+            let access = Access::within(read, write);
+            Ok(ExecutePermit { access })
+        } else {
+            Err(AuthRefusal::Statement(kind))
+        }
     }
 
     /// Decides whether this client may see who is in the mesh.
     pub(crate) fn permit_presence(&self) -> Result<PresencePermit, AuthRefusal> {
-        self.require_full().map(PresencePermit)
+        self.may_use(Endpoint::Presence).map(PresencePermit)
     }
 
-    fn require_full(&self) -> Result<(), AuthRefusal> {
-        let identity = match self {
-            Self::Anyone => return Ok(()),
-            Self::Nobody => return Err(AuthRefusal::NoKey),
-            Self::Identity(identity) => identity,
-        };
-        match identity.permission {
-            Permission::Full => Ok(()),
-            Permission::Nothing => {
-                let identity = &identity.audit_id;
-                tracing::warn!(identity, "has no permission set and was refused");
-                Err(AuthRefusal::NotPermitted)
+    /// The sets that are valid; `None`: everything is allowed.
+    fn sets(&self) -> Result<Option<impl Iterator<Item = &PermissionSet>>, AuthRefusal> {
+        match self {
+            Self::Anyone => Ok(None),
+            Self::Nobody => Err(AuthRefusal::NoKey),
+            Self::Identity { identity, now_ms } => {
+                let sets = identity.permissions.iter().map(|set| &**set);
+                Ok(Some(sets.filter(|set| set.is_valid(*now_ms))))
             }
         }
     }

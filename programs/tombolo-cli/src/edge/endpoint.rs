@@ -56,10 +56,6 @@ impl Endpoint {
     }
 
     /// The endpoint with this name.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "permission sets will name them")
-    )]
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -73,6 +69,23 @@ impl Endpoint {
             self,
             Self::Metrics | Self::Docs | Self::Health | Self::Ready
         )
+    }
+
+    /// The endpoint at this path, as documented.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        Some(match path {
+            "/execute" => Self::Execute,
+            "/attachments/upload" => Self::AttachmentsUpload,
+            "/attachments" => Self::AttachmentsDownload,
+            "/presence" => Self::Presence,
+            "/logs" => Self::Logs,
+            "/metrics" => Self::Metrics,
+            "/docs" => Self::Docs,
+            "/observe" => Self::Observe,
+            "/health" => Self::Health,
+            "/health/ready" => Self::Ready,
+            _ => return None,
+        })
     }
 
     /// Whether a client needs an API key for it. Peers that sync and devices that log in

@@ -5,7 +5,7 @@ use tombolo_http::{Request, Response};
 
 use super::Edge;
 use super::authorize::Caller;
-use super::node::Node;
+use super::node::{Node, PermittedStep};
 use super::question::{self, Question};
 use super::record::Record;
 use super::refuse::{
@@ -44,10 +44,16 @@ pub(super) async fn execute<N: Node>(
     if statement.is_mutation() {
         record.require_place().map_err(refuse_unrecorded)?;
     }
-    let run = edge
-        .node
-        .execute(permit, &statement, arguments, edge.request_timeout);
-    let done = run.await.map_err(|failure| refuse_failed(failure, id))?;
+    let step = PermittedStep {
+        permit,
+        statement,
+        arguments,
+    };
+    let run = edge.node.execute(vec![step], edge.request_timeout);
+    let mut done = run
+        .await
+        .map_err(|failed| refuse_failed(failed.failure, id))?;
+    let done = done.pop().unwrap_or_default();
     record.documents = done.mutated_document_ids.len() as u64;
     record.rows = done.items.len() as u64;
     Ok(reply::executed(&done))

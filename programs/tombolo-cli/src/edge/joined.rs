@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 use tombolo::{
-    Access, Batch, Database, ExecuteError, Object, Prepared, QueryError, Response, WebSocketDoor,
+    Batch, BatchError, Database, ExecuteError, Prepared, QueryError, Response, Step, WebSocketDoor,
 };
 
-use super::authorize::{ExecutePermit, PresencePermit};
-use super::node::{Failure, Node};
+use super::authorize::PresencePermit;
+use super::node::{Failure, Node, PermittedStep, StepFailure};
 
 /// A read may hold an asynchronous thread this long, then it begins again on a thread of its own.
 /// Reads by id take a hundredth of it; handing each of them over would cost more than running it.
@@ -42,54 +42,72 @@ impl JoinedDatabase {
 
     async fn write(
         &self,
-        statement: &Prepared,
-        arguments: Object,
+        batch: Batch,
         time_left: Option<Duration>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Vec<Response>, StepFailure> {
         let (answer, answered) = oneshot::channel();
         let done = move |result| {
             // The client may have given up meanwhile.
             let _ = answer.send(result);
         };
         // Held until the answer, so that freeing them is not the writer's work.
-        let arguments = Arc::new(arguments);
-        let batch = Batch {
-            statements: vec![(statement.clone(), Arc::clone(&arguments))],
-            access: Access::everything(),
-        };
+        let arguments: Vec<_> = batch
+            .steps
+            .iter()
+            .map(|step| Arc::clone(&step.arguments))
+            .collect();
         let queued = self.database.write_batch(batch, time_left, done);
-        queued.map_err(|refused| failure(refused.error))?;
-        match answered.await {
-            Ok(Ok(mut responses)) => Ok(responses.pop().unwrap_or_default()),
-            Ok(Err(refused)) => Err(failure(refused.error)),
-            Err(_) => Err(Failure::Internal {
-                reason: "the writer ended".to_owned(),
-            }),
+        queued.map_err(step_failure)?;
+        let answered = answered.await;
+        drop(arguments);
+        match answered {
+            Ok(result) => result.map_err(step_failure),
+            Err(_) => Err(ended("the writer ended".to_owned())),
         }
+    }
+
+    /// Tries one read where it is asked, for a moment.
+    async fn read(
+        &self,
+        batch: Batch,
+        time_left: Option<Duration>,
+    ) -> Result<Vec<Response>, StepFailure> {
+        if let [step] = &batch.steps[..] {
+            let who = (&step.statement, &step.access);
+            let limit = Some(TRIED_READ_LIMIT);
+            match self.database.read_as(who, &step.arguments, limit) {
+                Err(ExecuteError::Query(QueryError::Stopped)) => {}
+                Ok(response) => return Ok(vec![response]),
+                Err(error) => {
+                    let failure = failure(error);
+                    return Err(StepFailure { at: 0, failure });
+                }
+            }
+        }
+        self.scan(batch, time_left).await
     }
 
     async fn scan(
         &self,
-        statement: Prepared,
-        arguments: Object,
+        batch: Batch,
         time_left: Option<Duration>,
-    ) -> Result<Response, Failure> {
-        let place = Place::take(&self.waiting).ok_or(Failure::Busy)?;
-        let permit = Arc::clone(&self.scans)
-            .acquire_owned()
-            .await
-            .map_err(|_| Failure::Busy)?;
+    ) -> Result<Vec<Response>, StepFailure> {
+        let busy = || StepFailure {
+            at: 0,
+            failure: Failure::Busy,
+        };
+        let place = Place::take(&self.waiting).ok_or_else(busy)?;
+        let permit = Arc::clone(&self.scans).acquire_owned().await;
+        let permit = permit.map_err(|_| busy())?;
         let database = Arc::clone(&self.database);
         let scan = tokio::task::spawn_blocking(move || {
-            let result = database.read(&statement, &arguments, time_left);
+            let result = database.read_batch(&batch, time_left);
             drop((permit, place));
             result
         });
         match scan.await {
-            Ok(result) => result.map_err(failure),
-            Err(error) => Err(Failure::Internal {
-                reason: error.to_string(),
-            }),
+            Ok(result) => result.map_err(step_failure),
+            Err(error) => Err(ended(error.to_string())),
         }
     }
 }
@@ -101,22 +119,22 @@ impl Node for JoinedDatabase {
 
     async fn execute(
         &self,
-        _: ExecutePermit,
-        statement: &Prepared,
-        arguments: Object,
+        steps: Vec<PermittedStep>,
         time_left: Option<Duration>,
-    ) -> Result<Response, Failure> {
-        if statement.is_mutation() {
-            return self.write(statement, arguments, time_left).await;
-        }
-        match self
-            .database
-            .read(statement, &arguments, Some(TRIED_READ_LIMIT))
-        {
-            Err(ExecuteError::Query(QueryError::Stopped)) => {
-                self.scan(statement.clone(), arguments, time_left).await
-            }
-            result => result.map_err(failure),
+    ) -> Result<Vec<Response>, StepFailure> {
+        let steps = steps.into_iter().map(|step| Step {
+            statement: step.statement,
+            arguments: Arc::new(step.arguments),
+            access: step.permit.into_access(),
+        });
+        let batch = Batch {
+            steps: steps.collect(),
+        };
+        let writes = |step: &Step| step.statement.is_mutation();
+        if batch.steps.iter().any(writes) {
+            self.write(batch, time_left).await
+        } else {
+            self.read(batch, time_left).await
         }
     }
 
@@ -149,6 +167,20 @@ impl Drop for Place {
     }
 }
 
+fn step_failure(error: BatchError) -> StepFailure {
+    StepFailure {
+        at: error.at,
+        failure: failure(error.error),
+    }
+}
+
+fn ended(reason: String) -> StepFailure {
+    StepFailure {
+        at: 0,
+        failure: Failure::Internal { reason },
+    }
+}
+
 fn failure(error: ExecuteError) -> Failure {
     match error {
         ExecuteError::Query(error) => query_failure(error),
@@ -156,6 +188,16 @@ fn failure(error: ExecuteError) -> Failure {
         ExecuteError::TransactionExpired { .. } => Failure::TimedOut,
         refused @ ExecuteError::NotPermitted { .. } => Failure::NotPermitted {
             message: refused.to_string(),
+        },
+        refused @ ExecuteError::CallerNotPermitted { .. } => Failure::CallerNotPermitted {
+            message: refused.to_string(),
+        },
+        error @ (ExecuteError::TooMany { .. }
+        | ExecuteError::BatchLength { .. }
+        | ExecuteError::NotInBatch) => Failure::Statement {
+            code: "limit",
+            message: error.to_string(),
+            place: None,
         },
         other => Failure::Internal {
             reason: chain(&other),

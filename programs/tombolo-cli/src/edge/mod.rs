@@ -10,7 +10,9 @@ mod health;
 mod joined;
 mod node;
 mod openapi;
+mod origins;
 mod presence;
+mod proxies;
 mod question;
 mod record;
 mod refuse;
@@ -18,30 +20,36 @@ mod reply;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod websocket;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::Method;
 use tombolo_http::{Answer, Refusal, Request, Response};
 
-use crate::config::{Api, Clients, Config};
+use crate::config::{Api, Config, Proxies};
 use crate::identity::IdentityService;
-use authorize::{Caller, Guard};
+use authorize::Caller;
 use clock::Clock;
 use docs::Docs;
 use node::Node;
 use openapi::Keys;
+use origins::Judged;
+use proxies::client_address;
 use record::Recording;
-use refuse::{refuse_client, refuse_unrecorded};
+use refuse::{refuse_client, refuse_often, refuse_unrecorded};
 use reply::Refused;
 use routes::Routes;
 
+pub(crate) use authorize::Guard;
 pub(crate) use clock::SystemClock;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use joined::{JoinedDatabase, chain};
+pub(crate) use origins::Origins;
 pub(crate) use record::{LoginTold, Record, RecordPlace, Recorder};
+pub(crate) use throttle::Throttle;
 
 /// The description of the HTTP API as OpenAPI 3.1; of all that can be turned on, if `config` is `None`.
 pub(crate) fn describe(config: Option<&Config>) -> serde_json::Value {
@@ -61,7 +69,10 @@ pub(crate) fn describe(config: Option<&Config>) -> serde_json::Value {
 #[derive(Debug)]
 pub(crate) struct Edge<N> {
     routes: Routes,
-    guard: Guard,
+    origins: Origins,
+    proxies: Proxies,
+    throttle: Throttle,
+    guard: Arc<Guard>,
     request_timeout: Option<Duration>,
     identity: Option<Arc<IdentityService>>,
     /// `None`: it is not served.
@@ -75,14 +86,15 @@ pub(crate) struct Edge<N> {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) api: Api,
-    pub(crate) clients: Clients,
+    pub(crate) origins: Origins,
+    pub(crate) proxies: Proxies,
+    pub(crate) throttle: Throttle,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) database_id: String,
     /// What may stand in front of each path, without slashes.
     pub(crate) base_path: Option<String>,
     /// Told to the node with each statement; the server itself answers 408.
     pub(crate) request_timeout: Option<Duration>,
-    /// Drawn at random once per process.
-    pub(crate) digest_key: [u8; 32],
     /// `None`: nobody logs in here.
     pub(crate) identity: Option<Arc<IdentityService>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -93,16 +105,18 @@ impl<N: Node> Edge<N> {
     pub(crate) fn new(settings: Settings, node: N) -> Self {
         let Settings {
             api,
-            clients,
+            origins,
+            proxies,
+            throttle,
+            guard,
             database_id,
             base_path,
             request_timeout,
-            digest_key,
             identity,
             clock,
             recorder,
         } = settings;
-        let keys = Keys::of(&clients);
+        let keys = guard.keys();
         let routes = Routes::new(api, database_id, identity.is_some()).also_below(base_path);
         let docs = api
             .docs
@@ -110,7 +124,10 @@ impl<N: Node> Edge<N> {
         Self {
             routes,
             docs,
-            guard: Guard::new(clients, digest_key),
+            origins,
+            proxies,
+            throttle,
+            guard,
             request_timeout,
             identity,
             clock,
@@ -119,17 +136,27 @@ impl<N: Node> Edge<N> {
         }
     }
 
-    /// Every request goes this way: route, key, permit, handler.
-    async fn steps(&self, mut request: Request, record: &mut Record) -> Result<Response, Refused> {
+    /// Every request goes this way: origin, route, throttle, key, throttle, permit, handler.
+    async fn steps(
+        &self,
+        mut request: Request,
+        (record, now): (&mut Record, Duration),
+    ) -> Result<Response, Refused> {
         if let Some(target) = self.routes.without_base_path(&request.head.uri) {
             request.head.uri = target;
         }
-        let endpoint = self.routes.find(request.path(), request.method())?;
-        record.endpoint = Some(endpoint);
+        let route = self.routes.find(request.path(), request.method());
+        record.endpoint = route.as_ref().ok().copied();
+        let asking = throttle::Origin {
+            address: record.address,
+            endpoint: record.endpoint,
+        };
+        self.throttle.admit(asking, now).map_err(refuse_often)?;
+        let endpoint = route?;
         if self.recorder.needs_reads() && endpoint.is_recorded() {
             record.require_place().map_err(refuse_unrecorded)?;
         }
-        let caller = self.identify(&request, endpoint, record).await?;
+        let caller = self.identify(&request, endpoint, (record, now)).await?;
         match endpoint {
             Endpoint::Health => Ok(health::health()),
             Endpoint::Docs => match &self.docs {
@@ -150,14 +177,20 @@ impl<N: Node> Edge<N> {
         &self,
         request: &Request,
         endpoint: Endpoint,
-        record: &mut Record,
+        (record, now): (&mut Record, Duration),
     ) -> Result<Caller, Refused> {
         if !endpoint.needs_key() {
             return Ok(Caller::Nobody);
         }
-        let identified = self.guard.identify(&request.head.headers).await;
+        let now_ms = record.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = u64::try_from(now_ms.as_millis()).unwrap_or(u64::MAX);
+        let identified = self.guard.identify(&request.head.headers, now_ms).await;
         let caller = identified.map_err(refuse_client)?;
         record.identity = caller.audit_id().map(str::to_owned);
+        if let Some(identity) = caller.audit_id() {
+            let admitted = self.throttle.admit_identity(identity, now);
+            admitted.map_err(refuse_often)?;
+        }
         caller.may_use(endpoint).map_err(refuse_client)?;
         Ok(caller)
     }
@@ -178,8 +211,16 @@ impl<N: Node> Edge<N> {
 impl<N: Node> Answer for Edge<N> {
     async fn answer(&self, request: Request) -> Response {
         let mut recording = Recording::begin(&request, &*self.clock, &*self.recorder);
+        let now = recording.begun();
         let record = &mut recording.record;
-        let response = match self.steps(request, record).await {
+        record.address = client_address(record.address, &request.head.headers, &self.proxies);
+        let (origin, outcome) = match self.origins.judge(&request.head) {
+            Ok(Judged::Preflight(origin)) => (Some(origin), Ok(self.origins.preflight())),
+            Ok(Judged::Named(origin)) => (Some(origin), self.steps(request, (record, now)).await),
+            Ok(Judged::Ordinary) => (None, self.steps(request, (record, now)).await),
+            Err(refused) => (None, Err(refused)),
+        };
+        let mut response = match outcome {
             Ok(response) => response,
             Err(refused) => {
                 // A refusal that nobody could read of later is not given.
@@ -191,6 +232,7 @@ impl<N: Node> Answer for Edge<N> {
                 refused.response()
             }
         };
+        self.origins.mark(response.headers_mut(), origin);
         record.status = Some(response.status());
         recording.conclude().await;
         response

@@ -13,20 +13,35 @@ pub(crate) trait Node: Send + Sync + 'static {
     /// Parses a statement.
     fn prepare(&self, statement: &str) -> Result<Prepared, Failure>;
 
-    /// Runs one statement. `time_left` is what remains until the client is told 408.
+    /// Runs statements, all or none of them; one at least. `time_left` is what remains
+    /// until the client is told 408.
     fn execute(
         &self,
-        permit: ExecutePermit,
-        statement: &Prepared,
-        arguments: Object,
+        steps: Vec<PermittedStep>,
         time_left: Option<Duration>,
-    ) -> impl Future<Output = Result<tombolo::Response, Failure>> + Send;
+    ) -> impl Future<Output = Result<Vec<tombolo::Response>, StepFailure>> + Send;
 
     /// This node and those that it is linked with, as JSON. Waits for nothing.
     fn presence(&self, permit: PresencePermit) -> Result<Vec<u8>, Failure>;
 
     /// Where peers are let in over WebSocket; `None` while the node does not sync.
     fn websocket_door(&self) -> Option<WebSocketDoor>;
+}
+
+/// A statement that may be run.
+#[derive(Debug)]
+pub(crate) struct PermittedStep {
+    pub(crate) permit: ExecutePermit,
+    pub(crate) statement: Prepared,
+    pub(crate) arguments: Object,
+}
+
+/// Which of several statements did not succeed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct StepFailure {
+    /// From zero.
+    pub(crate) at: usize,
+    pub(crate) failure: Failure,
 }
 
 /// Why a statement did not succeed.
@@ -42,6 +57,8 @@ pub(crate) enum Failure {
     },
     /// The node's own login does not let it write this: 403.
     NotPermitted { message: String },
+    /// The rules of the caller do not let it do this: 403.
+    CallerNotPermitted { message: String },
     /// Too many statements wait: 503.
     Busy,
     /// The time was over: 408.

@@ -168,6 +168,13 @@ impl<'r> Recording<'r> {
     }
 }
 
+impl Recording<'_> {
+    /// When the request's head was complete, by the monotonic clock.
+    pub(super) const fn begun(&self) -> Duration {
+        self.begun
+    }
+}
+
 impl Drop for Recording<'_> {
     fn drop(&mut self) {
         if !self.is_told {

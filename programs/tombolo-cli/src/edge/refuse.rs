@@ -1,6 +1,6 @@
 //! The words for everything that can go wrong behind a route: status, code and what to do.
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use tombolo_http::BodyError;
 
 use super::authorize::AuthRefusal;
@@ -8,6 +8,7 @@ use super::node::Failure;
 use super::question;
 use super::record::RecorderFull;
 use super::reply::Refused;
+use super::throttle::TooMany;
 
 pub(super) fn refuse_client(refusal: AuthRefusal) -> Refused {
     match refusal {
@@ -24,7 +25,21 @@ pub(super) fn refuse_client(refusal: AuthRefusal) -> Refused {
         AuthRefusal::NotPermitted => Refused::new(
             StatusCode::FORBIDDEN,
             "not_permitted",
-            "this identity has no permission set that allows it; ask the operator",
+            "this identity has no permission set that is valid; ask the operator",
+        ),
+        AuthRefusal::Endpoint(endpoint) => Refused::new(
+            StatusCode::FORBIDDEN,
+            "not_permitted",
+            format!(
+                "no permission set of this identity allows the endpoint {endpoint}; ask the operator"
+            ),
+        ),
+        AuthRefusal::Statement(kind) => Refused::new(
+            StatusCode::FORBIDDEN,
+            "not_permitted",
+            format!(
+                "no permission set of this identity allows {kind} statements; ask the operator"
+            ),
         ),
         AuthRefusal::Busy => Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -65,6 +80,9 @@ pub(super) fn refuse_failed(failure: Failure, id: tombolo_http::RequestId) -> Re
         Failure::NotPermitted { message } => {
             Refused::new(StatusCode::FORBIDDEN, "not_permitted_here", message)
         }
+        Failure::CallerNotPermitted { message } => {
+            Refused::new(StatusCode::FORBIDDEN, "not_permitted", message)
+        }
         Failure::Busy => Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
@@ -84,6 +102,15 @@ pub(super) fn refuse_failed(failure: Failure, id: tombolo_http::RequestId) -> Re
             )
         }
     }
+}
+
+pub(super) fn refuse_often(refusal: TooMany) -> Refused {
+    let seconds = refusal.retry_after.as_millis().div_ceil(1000);
+    let text = format!("too many requests; ask again in {seconds} seconds");
+    let mut refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", text);
+    let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+    refused.header = Some((header::RETRY_AFTER, seconds.into()));
+    refused
 }
 
 pub(super) fn refuse_unrecorded(full: RecorderFull) -> Refused {

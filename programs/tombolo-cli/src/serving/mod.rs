@@ -1,6 +1,7 @@
 //! The HTTP server of a node: bound, given its routes, kept fresh, and ended in good order.
 
 mod certificate;
+mod clients;
 mod expiry;
 mod reload;
 mod stamp;
@@ -10,12 +11,13 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tombolo_http::{Drained, Limits, Listener, Server, TlsIdentity, Transport};
 
-use crate::config::{Encryption, Http, LoadedTls};
-use crate::edge::{self, Edge, JoinedDatabase, SystemClock};
+use crate::config::{Clients, Encryption, Http, LoadedTls};
+use crate::edge::{self, Edge, Guard, JoinedDatabase, Origins, SystemClock, Throttle};
 use crate::identity::IdentityService;
 use crate::recorder::NodeRecorder;
 use crate::run::{RunError, Signals, say};
 use certificate::CertificateKeeper;
+use clients::ClientsKeeper;
 use reload::{Party, Reloader};
 
 pub(crate) use reload::ConfigSource;
@@ -50,7 +52,10 @@ pub(crate) async fn serve(
     }
     let mut parties: Vec<Box<dyn Party>> = Vec::new();
     let transport = transport(&http, tls, &source, &mut parties);
-    let server = server(http, transport, answering).await?;
+    let guard = guard(http.clients.clone())?;
+    let keeper = ClientsKeeper::new(Arc::clone(&guard), http.clients.clone());
+    parties.push(Box::new(keeper));
+    let server = server((http, transport), guard, answering).await?;
     say(&format!("listening on {}", url(&server)));
     if let Some(hangup) = signals.hangup() {
         beside.spawn(Reloader::new(source, parties).run(hangup));
@@ -91,15 +96,19 @@ fn url(server: &Server<Edge<JoinedDatabase>>) -> String {
     format!("{scheme}://{}", server.listener.local_address())
 }
 
+fn guard(clients: Clients) -> Result<Arc<Guard>, RunError> {
+    let mut digest_key = [0; 32];
+    getrandom::fill(&mut digest_key).map_err(RunError::NoRandomness)?;
+    Ok(Arc::new(Guard::new(clients, digest_key)))
+}
+
 async fn server(
-    http: Http,
-    transport: Transport,
+    (http, transport): (Http, Transport),
+    guard: Arc<Guard>,
     answering: Answering,
 ) -> Result<Server<Edge<JoinedDatabase>>, RunError> {
     let mut instance = [0; 4];
-    let mut digest_key = [0; 32];
     getrandom::fill(&mut instance).map_err(RunError::NoRandomness)?;
-    getrandom::fill(&mut digest_key).map_err(RunError::NoRandomness)?;
     let Http {
         listen_address,
         base_path,
@@ -107,6 +116,10 @@ async fn server(
         clients,
         request_timeout,
         connections_max,
+        throttling,
+        proxies,
+        cors,
+        is_local,
         ..
     } = http;
     let limits = Limits {
@@ -123,11 +136,13 @@ async fn server(
     } = answering;
     let settings = edge::Settings {
         api,
-        clients,
+        origins: Origins::new(cors, is_local && matches!(clients, Clients::Anyone)),
+        proxies,
+        throttle: Throttle::new(throttling),
+        guard,
         database_id,
         base_path,
         request_timeout,
-        digest_key,
         identity,
         clock: Arc::new(SystemClock::start()),
         recorder,

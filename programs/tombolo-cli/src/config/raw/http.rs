@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::schema::{OneOr, Switch};
+use super::schema::{OneOr, Switch, Word, Words};
 use super::tls::RawTls;
-use super::{Anything, DevMode, Placed, Setting, Spanned, WordOr};
+use super::{DevMode, Placed, Setting, Spanned, WordOr};
 
 /// The HTTP API.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -36,8 +36,71 @@ pub(crate) struct RawHttpServer {
     /// Connections that are open at once, from 1 to 1000000.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = tombolo_http::Limits::CONNECTIONS_MAX))]
     pub(crate) max_connections: Placed<u64>,
-    /// Not built yet; `false` and `null` are taken.
-    pub(crate) throttling: Placed<Anything>,
+    /// How many requests are taken from whom.
+    pub(crate) throttling: Placed<Setting<RawThrottling>>,
+    /// Addresses and prefixes of proxies that tell where a request comes from; nobody else is believed.
+    pub(crate) trusted_proxies: Placed<Setting<Vec<Spanned<String>>>>,
+    /// The header in which they tell it; any other is ignored.
+    #[schemars(with = "Placed<Word<ForwardedHeaders>>", extend("default" = "X-Forwarded-For"))]
+    pub(crate) forwarded_header: Placed<String>,
+    /// Web pages that may use the API from a browser. Without it none may, but for pages of this server itself.
+    pub(crate) cors: Placed<Setting<RawCors>>,
+}
+
+struct ForwardedHeaders;
+
+impl Words for ForwardedHeaders {
+    const WORDS: &'static [&'static str] = &["X-Forwarded-For", "Forwarded"];
+}
+
+/// Limits on requests. A request has to pass each of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Throttling")]
+pub(crate) struct RawThrottling {
+    /// At most 16.
+    #[schemars(extend("maxItems" = 16))]
+    pub(crate) strategies: Vec<Spanned<RawStrategy>>,
+}
+
+/// One limit: so many requests in any so long time. One more is answered 429 with `Retry-After`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ThrottlingStrategy")]
+pub(crate) struct RawStrategy {
+    /// Of one address, of one API key, or of one address to one route.
+    #[schemars(with = "Word<Strategies>")]
+    pub(crate) strategy: Spanned<String>,
+    /// For `route`: which endpoint, by its name.
+    pub(crate) endpoint: Placed<String>,
+    /// For `route`: which endpoint, by its path.
+    #[schemars(example = &"/execute")]
+    pub(crate) path: Placed<String>,
+    /// How many.
+    #[schemars(range(min = 1, max = u32::MAX))]
+    pub(crate) max_requests: Spanned<u64>,
+    /// In how many seconds.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) window_secs: Spanned<u64>,
+}
+
+struct Strategies;
+
+impl Words for Strategies {
+    const WORDS: &'static [&'static str] = &["ip_address", "api_key", "route"];
+}
+
+/// Web pages that may use the API from a browser.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Cors")]
+pub(crate) struct RawCors {
+    /// Their origins: scheme, host and port as browsers send them. There is no wildcard.
+    #[schemars(example = &["https://app.example.com"])]
+    pub(crate) origins: Vec<Spanned<String>>,
+    /// How long a browser may remember the answer to its question, in seconds.
+    #[schemars(range(max = 86_400), extend("default" = 600))]
+    pub(crate) max_age_secs: Placed<u64>,
 }
 
 /// The endpoints. What is not listed is off.

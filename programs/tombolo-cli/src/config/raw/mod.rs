@@ -16,13 +16,15 @@ mod tls;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use auth::{RawAuth, RawIdentity, RawPermissionSet};
+pub(super) use auth::{RawAuth, RawCollection, RawIdentity, RawPermissionSet, RawPermissions};
 pub(super) use choose::{Anything, Setting, WordOr};
 pub(super) use database::{
     RawAuthServer, RawConnect, RawDatabase, RawDatabaseAuth, RawListen, RawPath, RawPeerToPeer,
     RawSmallPeerOnly, RawSubscription, RawTcpListen, RawTransports, RawWebServer,
 };
-pub(super) use http::{RawEndpoint, RawHttpApi, RawHttpServer};
+pub(super) use http::{
+    RawCors, RawEndpoint, RawHttpApi, RawHttpServer, RawStrategy, RawThrottling,
+};
 pub(super) use identity::{RawIdentityService, RawJwt, RawLoginLimits, RawProvider, RawWebhook};
 pub(super) use logging::{RawAuditLogs, RawEdgeLogging, RawLogging, RawRotatingLogs, RawRotation};
 pub(super) use placed::{Placed, Spanned};

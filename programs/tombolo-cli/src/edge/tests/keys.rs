@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn only_a_known_key_with_a_permission_runs_a_statement() {
-    let identity = |number: u8, permission| {
+    let identity = |number: u8, level: Option<&str>| {
         let made = GeneratedKey::from_randomness([number; 32], [5; 16]).unwrap();
         let hash = KeyHash::parse(&made.public_hash).unwrap();
         (
@@ -12,12 +12,15 @@ async fn only_a_known_key_with_a_permission_runs_a_statement() {
             Identity {
                 audit_id: format!("client-{number}"),
                 hash,
-                permission,
+                permissions: level
+                    .map(|name| Arc::new(PermissionSet::level(name).unwrap()))
+                    .into_iter()
+                    .collect(),
             },
         )
     };
-    let (full_key, full) = identity(1, Permission::Full);
-    let (bare_key, bare) = identity(2, Permission::Nothing);
+    let (full_key, full) = identity(1, Some("full"));
+    let (bare_key, bare) = identity(2, None);
     let node = start(ALL, Clients::Known(vec![full, bare]), Limits::default()).await;
     let run = async |authorization: &str| {
         let head =

@@ -2,8 +2,11 @@
 
 mod docs;
 mod keys;
+mod origins;
+mod permissions;
 mod records;
 mod routes;
+mod throttling;
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -13,14 +16,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tombolo::{Object, OutcomeKind, Prepared, Value, WebSocketDoor};
+use tombolo::{OutcomeKind, Prepared, Value, WebSocketDoor};
 use tombolo_http::{Limits, Listener, Server, Transport};
 
 use crate::api_key::{GeneratedKey, KeyHash};
-use crate::config::{Api, Clients, Identity, Permission};
-use crate::edge::authorize::{ExecutePermit, PresencePermit};
-use crate::edge::node::{Failure, Node};
-use crate::edge::{Edge, Recorder, Settings, SystemClock};
+use crate::config::{Api, Clients, ForwardedHeader, Identity, PermissionSet, Proxies};
+use crate::edge::authorize::PresencePermit;
+use crate::edge::node::{Failure, Node, PermittedStep, StepFailure};
+use crate::edge::{Edge, Guard, Origins, Recorder, Settings, SystemClock, Throttle};
+use crate::recorder::NodeRecorder;
 
 /// The statement names what happens.
 struct Scripted;
@@ -43,15 +47,32 @@ impl Node for Scripted {
 
     async fn execute(
         &self,
-        _: ExecutePermit,
-        statement: &Prepared,
-        arguments: Object,
+        steps: Vec<PermittedStep>,
         _: Option<Duration>,
-    ) -> Result<tombolo::Response, Failure> {
-        match statement.collections()[0].as_str() {
+    ) -> Result<Vec<tombolo::Response>, StepFailure> {
+        let mut responses = Vec::new();
+        for (at, step) in steps.into_iter().enumerate() {
+            let done = self.step(step).await;
+            responses.push(done.map_err(|failure| StepFailure { at, failure })?);
+        }
+        Ok(responses)
+    }
+
+    fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {
+        Ok(br#"{"remotePeers":[]}"#.to_vec())
+    }
+
+    fn websocket_door(&self) -> Option<WebSocketDoor> {
+        None
+    }
+}
+
+impl Scripted {
+    async fn step(&self, step: PermittedStep) -> Result<tombolo::Response, Failure> {
+        match step.statement.collections()[0].as_str() {
             "ECHO" => Ok(tombolo::Response {
                 kind: OutcomeKind::Select,
-                items: vec![Value::Object(arguments)],
+                items: vec![Value::Object(step.arguments)],
                 ..tombolo::Response::default()
             }),
             "BUSY" => Err(Failure::Busy),
@@ -64,14 +85,6 @@ impl Node for Scripted {
             other => panic!("{other}"),
         }
     }
-
-    fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {
-        Ok(br#"{"remotePeers":[]}"#.to_vec())
-    }
-
-    fn websocket_door(&self) -> Option<WebSocketDoor> {
-        None
-    }
 }
 
 struct Running {
@@ -80,13 +93,7 @@ struct Running {
 }
 
 async fn start(api: Api, clients: Clients, limits: Limits) -> Running {
-    start_recorded(
-        api,
-        clients,
-        limits,
-        Arc::new(crate::recorder::NodeRecorder::new(None)),
-    )
-    .await
+    start_recorded(api, clients, limits, Arc::new(NodeRecorder::new(None))).await
 }
 
 async fn start_recorded(
@@ -95,20 +102,51 @@ async fn start_recorded(
     limits: Limits,
     recorder: Arc<dyn Recorder>,
 ) -> Running {
+    let guard = Arc::new(Guard::new(clients, [3; 32]));
+    serve(api, guard, limits, recorder, Scripted).await
+}
+
+async fn serve<N: Node>(
+    api: Api,
+    guard: Arc<Guard>,
+    limits: Limits,
+    recorder: Arc<dyn Recorder>,
+    node: N,
+) -> Running {
     let settings = Settings {
         api,
-        clients,
+        guard,
+        request_timeout: limits.request_timeout,
+        recorder,
+        ..settings()
+    };
+    serve_with(settings, limits, node).await
+}
+
+/// Everybody is let in from everywhere.
+fn settings() -> Settings {
+    Settings {
+        api: ALL,
+        origins: Origins::new(None, false),
+        proxies: Proxies {
+            trusted: Vec::new(),
+            header: ForwardedHeader::XForwardedFor,
+        },
+        throttle: Throttle::new(Vec::new()),
+        guard: Arc::new(Guard::new(Clients::Anyone, [3; 32])),
         base_path: None,
         database_id: "db-1".to_owned(),
-        request_timeout: limits.request_timeout,
-        digest_key: [3; 32],
+        request_timeout: None,
         identity: None,
         clock: Arc::new(SystemClock::start()),
-        recorder,
-    };
+        recorder: Arc::new(NodeRecorder::new(None)),
+    }
+}
+
+async fn serve_with<N: Node>(settings: Settings, limits: Limits, node: N) -> Running {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_address();
-    let answer = Edge::new(settings, Scripted);
+    let answer = Edge::new(settings, node);
     let server = Server {
         listener,
         transport: Transport::Plain,
