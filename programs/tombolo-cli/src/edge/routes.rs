@@ -59,6 +59,10 @@ impl Routes {
         self
     }
 
+    pub(super) fn database_id(&self) -> &str {
+        &self.database_id
+    }
+
     pub(super) fn base_path(&self) -> Option<&str> {
         self.base_path.as_deref()
     }

@@ -42,7 +42,9 @@ pub(crate) fn document(routes: &Routes, keys: Keys) -> Value {
             continue;
         }
         let mut methods = Map::new();
-        for (method, mut operation) in operations::of(path, endpoint, &mut shapes) {
+        for (method, mut operation) in
+            operations::of((path, endpoint), routes.database_id(), &mut shapes)
+        {
             if endpoint.needs_key() && keys == Keys::Needed {
                 operation["security"] = json!([{ "api_key": [] }]);
             }

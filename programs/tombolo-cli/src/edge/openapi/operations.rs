@@ -57,8 +57,8 @@ const KEY_FAILURES: [(&str, &str); 2] = [
 
 /// The methods of a path with their operations.
 pub(super) fn of(
-    path: &str,
-    endpoint: Endpoint,
+    (path, endpoint): (&str, Endpoint),
+    database_id: &str,
     shapes: &mut SchemaGenerator,
 ) -> Vec<(&'static str, Value)> {
     let (method, summary) = summary(path, endpoint);
@@ -85,7 +85,7 @@ pub(super) fn of(
         "tags": [endpoint.name()],
         "responses": responses,
     });
-    let parameters = parameters(path);
+    let parameters = parameters(path, database_id);
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -198,16 +198,26 @@ fn request_body(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) ->
     Some(json!({ "required": true, "content": content }))
 }
 
-fn parameters(path: &str) -> Vec<Value> {
+fn parameters(path: &str, database_id: &str) -> Vec<Value> {
     let steps = path.split('/');
     let names = steps.filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
     names
         .map(|name| {
-            let told = match name {
-                "db_id" => "The id of the database of this node.",
-                _ => "The hash that names the attachment.",
+            let (told, schema) = match name {
+                "db_id" if !database_id.is_empty() => (
+                    "The id of the database of this node.",
+                    json!({ "type": "string", "enum": [database_id] }),
+                ),
+                "db_id" => (
+                    "The id of the database of the node.",
+                    json!({ "type": "string", "minLength": 1 }),
+                ),
+                _ => (
+                    "The hash that names the attachment.",
+                    json!({ "type": "string", "minLength": 1 }),
+                ),
             };
-            json!({ "name": name, "in": "path", "required": true, "description": told, "schema": { "type": "string", "minLength": 1 } })
+            json!({ "name": name, "in": "path", "required": true, "description": told, "schema": schema })
         })
         .collect()
 }
