@@ -13,6 +13,8 @@ const DEPTH_MAX: usize = 16;
 
 /// Where the node of the README keeps its data.
 const QUICKSTART_DATA: &str = "/examples/data";
+/// Files of others, as they ship them; its README tells which.
+const SWAGGER_UI: &str = "/programs/tombolo-cli/assets/swagger-ui";
 
 /// Hidden entries at the root that belong to the project.
 const HIDDEN: &[&str] = &[".cargo", ".ci", ".config", ".github", ".gitignore"];
@@ -146,7 +148,7 @@ impl Ignored {
             .map(|line| line.trim_end_matches('/').to_owned())
             .collect();
         lines.retain(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.extend(["/.git", QUICKSTART_DATA].map(str::to_owned));
+        lines.extend(["/.git", QUICKSTART_DATA, SWAGGER_UI].map(str::to_owned));
         Ok(Self { lines })
     }
 
