@@ -41,6 +41,9 @@ pub(crate) enum Verb {
     /// Make and check API keys for HTTP clients.
     #[command(subcommand, after_help = "Example:\n  tombolo api-key generate")]
     ApiKey(ApiKeyVerb),
+    /// Another name of `api-key`.
+    #[command(subcommand, hide = true)]
+    Credential(CredentialVerb),
     /// Make the key that the nodes of a mesh share.
     #[command(
         subcommand,
@@ -152,6 +155,12 @@ pub(crate) enum ApiKeyVerb {
         #[arg(long)]
         hash: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialVerb {
+    /// As `api-key generate`.
+    GenerateApiKey,
 }
 
 #[derive(Debug, Subcommand)]

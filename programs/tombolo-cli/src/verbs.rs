@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::api_key::{GeneratedKey, HashError, KeyHash};
 use crate::audit::{self, AuditVerdict};
 use crate::cli::{
-    ApiKeyVerb, AuditPlace, AuditVerb, Command, ConfigFile, IdentityVerb, SharedKeyVerb, Verb,
+    ApiKeyVerb, AuditPlace, AuditVerb, Command, ConfigFile, CredentialVerb, IdentityVerb,
+    SharedKeyVerb, Verb,
 };
 use crate::config::{self, Checked, FileError, InsecureListen};
 use crate::config_verbs;
@@ -64,7 +65,9 @@ pub(crate) fn perform(command: Command) -> ExitCode {
         Verb::Doctor(file) => examine(&file),
         Verb::Config(verb) => config_verbs::perform(verb),
         Verb::Audit(AuditVerb::Verify(place)) => verify_audit(place),
-        Verb::ApiKey(ApiKeyVerb::Generate) => generate_key(),
+        Verb::ApiKey(ApiKeyVerb::Generate) | Verb::Credential(CredentialVerb::GenerateApiKey) => {
+            generate_key()
+        }
         Verb::ApiKey(ApiKeyVerb::Validate { key, hash }) => validate_key(&key, &hash),
         Verb::SharedKey(SharedKeyVerb::Generate { output }) => {
             generate_shared_key(output.as_deref())
@@ -149,10 +152,10 @@ pub(crate) fn now_unix_s() -> i64 {
 }
 
 fn generate_key() -> Result<ExitCode, VerbError> {
-    let (mut key, mut salt) = ([0; 32], [0; 16]);
+    let (mut key, mut id) = ([0; 32], [0; 12]);
     getrandom::fill(&mut key).map_err(VerbError::NoRandomness)?;
-    getrandom::fill(&mut salt).map_err(VerbError::NoRandomness)?;
-    let made = GeneratedKey::from_randomness(key, salt).map_err(VerbError::NoHash)?;
+    getrandom::fill(&mut id).map_err(VerbError::NoRandomness)?;
+    let made = GeneratedKey::from_randomness(key, id).map_err(VerbError::NoHash)?;
     writeln!(stdout(), "Generated Private Key: {}", made.private_key)?;
     writeln!(stdout(), "Secure Public Hash: {}", made.public_hash)?;
     Ok(ExitCode::SUCCESS)

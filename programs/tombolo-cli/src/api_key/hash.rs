@@ -12,10 +12,10 @@ use base64::engine::general_purpose::{
 use subtle::ConstantTimeEq;
 
 use super::kdf::Kdf;
+use super::own::{self, KeyId};
 
 /// Bytes of randomness in a generated key.
 const KEY_BYTES: usize = 32;
-const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;
 const SALT_BYTES_ALLOWED: std::ops::RangeInclusive<usize> = 8..=64;
 const OUTPUT_BYTES_ALLOWED: std::ops::RangeInclusive<usize> = 16..=64;
@@ -62,11 +62,9 @@ impl GeneratedKey {
     ///
     /// # Errors
     /// Only if the hash function refuses the fixed parameters.
-    pub(crate) fn from_randomness(
-        key: [u8; KEY_BYTES],
-        salt: [u8; SALT_BYTES],
-    ) -> Result<Self, HashError> {
-        let private_key = STANDARD.encode(key);
+    pub(crate) fn from_randomness(key: [u8; KEY_BYTES], id: KeyId) -> Result<Self, HashError> {
+        let private_key = own::write(id, key);
+        let salt = own::salt(id);
         let output = Kdf::GENERATED.derive(&private_key, &salt, OUTPUT_BYTES)?;
         let hash = KeyHash {
             kdf: Kdf::GENERATED,
@@ -124,6 +122,20 @@ impl KeyHash {
     pub(crate) fn matches(&self, key: &str) -> bool {
         let derived = self.kdf.derive(key, &self.salt, self.output.len());
         derived.is_ok_and(|derived| derived.ct_eq(&self.output).into())
+    }
+
+    /// The id of the key, if this program made it.
+    pub(crate) fn id(&self) -> Option<KeyId> {
+        own::id_of(&self.salt)
+    }
+
+    /// The hash that another program would make of a key, cheaply.
+    #[cfg(test)]
+    pub(crate) fn foreign(key: &str) -> Self {
+        let kdf = Kdf::scrypt("ln=4,r=8,p=1").unwrap();
+        let salt = vec![7; 16];
+        let output = kdf.derive(key, &salt, OUTPUT_BYTES).unwrap();
+        Self { kdf, salt, output }
     }
 
     fn phc(&self) -> String {

@@ -3,10 +3,11 @@
 
 mod hash;
 mod kdf;
+mod own;
 mod ring;
 
 pub(crate) use hash::{GeneratedKey, HashError, KeyHash};
-pub(crate) use ring::{KeyRing, KeyVerdict};
+pub(crate) use ring::{KeyRing, KeyVerdict, Looked};
 
 /// Shortest key text that is looked at.
 const KEY_CHARS_MIN: usize = 16;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::own::{self, KeyId, KeyText};
 use super::{KeyHash, looks_like_key};
 
 /// Keys known to be wrong that are remembered; the oldest is forgotten.
@@ -72,15 +73,33 @@ impl KeyRing {
         }
     }
 
-    /// Finds whose key this is.
-    pub(crate) async fn check(&self, key: &str) -> KeyVerdict {
+    /// What can be told of a key at once.
+    pub(crate) fn look(&self, key: &str) -> Looked {
         if !looks_like_key(key) {
-            return KeyVerdict::Unknown;
+            return Looked::Known(KeyVerdict::Unknown);
         }
         let digest: Digest = *blake3::keyed_hash(&self.inner.digest_key, key.as_bytes()).as_bytes();
         if let Some(verdict) = self.inner.learned().verdict(&digest) {
-            return verdict;
+            return Looked::Known(verdict);
         }
+        let (candidates, is_foreign) = match own::read(key) {
+            KeyText::Damaged => (Vec::new(), false),
+            KeyText::Own(id) => (self.inner.places(Some(id)), false),
+            KeyText::Foreign => (self.inner.places(None), true),
+        };
+        if candidates.is_empty() {
+            return Looked::Known(KeyVerdict::Unknown);
+        }
+        Looked::Slow(Slow {
+            digest,
+            candidates,
+            is_foreign,
+        })
+    }
+
+    /// Hashes a key slowly, unless too many wait for it.
+    pub(crate) async fn search(&self, key: &str, slow: Slow) -> KeyVerdict {
+        let digest = slow.digest;
         let Some(place) = Place::take(&self.inner) else {
             return KeyVerdict::Busy;
         };
@@ -92,9 +111,27 @@ impl KeyRing {
             return verdict;
         }
         let key = key.to_owned();
-        let slow = tokio::task::spawn_blocking(move || place.search(&key, digest, permit));
+        let slow = tokio::task::spawn_blocking(move || place.search(&key, &slow, permit));
         slow.await.unwrap_or(KeyVerdict::Busy)
     }
+}
+
+/// How far a key can be judged at once.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    Known(KeyVerdict),
+    /// It has to be hashed slowly.
+    Slow(Slow),
+}
+
+/// A key that has to be hashed slowly.
+#[derive(Debug)]
+pub(crate) struct Slow {
+    digest: Digest,
+    /// Identities whose key it may be.
+    candidates: Vec<usize>,
+    /// Anybody can write such a key; one of ours has an id that has to be known.
+    pub(crate) is_foreign: bool,
 }
 
 impl fmt::Debug for KeyRing {
@@ -107,6 +144,13 @@ impl fmt::Debug for KeyRing {
 }
 
 impl Inner {
+    /// The hashes of keys with this id, or those that other programs made.
+    fn places(&self, id: Option<KeyId>) -> Vec<usize> {
+        let hashes = self.hashes.iter().enumerate();
+        let those = hashes.filter(|(_, hash)| hash.id() == id);
+        those.map(|(at, _)| at).collect()
+    }
+
     fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,8 +191,10 @@ impl Place {
     }
 
     /// Runs to its end even if nobody waits any more, so that the next request finds the verdict.
-    fn search(self, key: &str, digest: Digest, permit: OwnedSemaphorePermit) -> KeyVerdict {
-        let found = self.0.hashes.iter().position(|hash| hash.matches(key));
+    fn search(self, key: &str, slow: &Slow, permit: OwnedSemaphorePermit) -> KeyVerdict {
+        let digest = slow.digest;
+        let mut candidates = slow.candidates.iter().copied();
+        let found = candidates.find(|at| self.0.hashes[*at].matches(key));
         let mut learned = self.0.learned();
         let verdict = match found {
             Some(index) => {
@@ -177,23 +223,25 @@ mod tests {
     use super::*;
     use crate::api_key::GeneratedKey;
 
-    fn ring_with(keys: usize) -> (KeyRing, Vec<String>) {
-        let made: Vec<_> = (0..keys)
-            .map(|index| GeneratedKey::from_randomness([index as u8; 32], [9; 16]).unwrap())
-            .collect();
-        let hashes = made
-            .iter()
-            .map(|key| KeyHash::parse(&key.public_hash).unwrap())
-            .collect();
-        (
-            KeyRing::new(hashes, [1; 32]),
-            made.into_iter().map(|key| key.private_key).collect(),
-        )
+    impl KeyRing {
+        async fn check(&self, key: &str) -> KeyVerdict {
+            match self.look(key) {
+                Looked::Known(verdict) => verdict,
+                Looked::Slow(slow) => self.search(key, slow).await,
+            }
+        }
+    }
+
+    /// With keys of another program.
+    fn foreign_ring() -> (KeyRing, Vec<String>) {
+        let keys: Vec<_> = ["a", "b"].map(|letter| letter.repeat(44)).into();
+        let hashes = keys.iter().map(|key| KeyHash::foreign(key)).collect();
+        (KeyRing::new(hashes, [1; 32]), keys)
     }
 
     #[tokio::test]
     async fn each_key_finds_its_identity_and_a_wrong_key_finds_none() {
-        let (ring, keys) = ring_with(2);
+        let (ring, keys) = foreign_ring();
         assert_eq!(ring.check(&keys[1]).await, KeyVerdict::Identity(1));
         assert_eq!(ring.check(&keys[0]).await, KeyVerdict::Identity(0));
         assert_eq!(ring.check(&"A".repeat(44)).await, KeyVerdict::Unknown);
@@ -201,19 +249,48 @@ mod tests {
 
     #[tokio::test]
     async fn a_checked_key_needs_no_slow_hash_again() {
-        let (ring, keys) = ring_with(1);
+        let (ring, keys) = foreign_ring();
         let wrong = "A".repeat(44);
         ring.check(&keys[0]).await;
         ring.check(&wrong).await;
-        let _held = Arc::clone(&ring.inner.slow).acquire_owned().await.unwrap();
-        assert_eq!(ring.check(&keys[0]).await, KeyVerdict::Identity(0));
-        assert_eq!(ring.check(&wrong).await, KeyVerdict::Unknown);
-        assert_eq!(ring.check("garbage").await, KeyVerdict::Unknown);
+        for (key, verdict) in [
+            (keys[0].as_str(), KeyVerdict::Identity(0)),
+            (&wrong, KeyVerdict::Unknown),
+            ("garbage", KeyVerdict::Unknown),
+        ] {
+            let looked = ring.look(key);
+            assert!(
+                matches!(looked, Looked::Known(known) if known == verdict),
+                "{looked:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_ours_is_refused_before_any_slow_hash() {
+        let made = GeneratedKey::from_randomness([1; 32], [5; 12]).unwrap();
+        let hash = KeyHash::parse(&made.public_hash).unwrap();
+        let ring = KeyRing::new(vec![hash], [1; 32]);
+        let other_id = own::write([6; 12], [1; 32]);
+        let mut damaged = made.private_key.clone();
+        damaged.pop();
+        for key in [other_id, damaged, "A".repeat(44)] {
+            let looked = ring.look(&key);
+            assert!(
+                matches!(looked, Looked::Known(KeyVerdict::Unknown)),
+                "{key}: {looked:?}"
+            );
+        }
+        // The id alone, which the configuration tells, is not the key.
+        let other_secret = own::write([5; 12], [2; 32]);
+        assert!(matches!(ring.look(&other_secret), Looked::Slow(_)));
+        assert_eq!(ring.check(&other_secret).await, KeyVerdict::Unknown);
+        assert_eq!(ring.check(&made.private_key).await, KeyVerdict::Identity(0));
     }
 
     #[tokio::test]
     async fn one_more_waiter_than_allowed_is_told_to_come_back() {
-        let (ring, keys) = ring_with(1);
+        let (ring, keys) = foreign_ring();
         let places: Vec<_> = (1..WAITING_MAX)
             .map(|_| Place::take(&ring.inner).unwrap())
             .collect();

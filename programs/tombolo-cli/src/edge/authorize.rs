@@ -1,21 +1,32 @@
 //! Who a client is and what it may do. A route can only reach the database with a permit made here.
 //! Keys never leave this file; logs and answers name identities.
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use http::{HeaderMap, header};
 use tombolo::{Access, Prepared, StatementKind};
 
 use super::endpoint::Endpoint;
 use super::openapi::Keys;
-use crate::api_key::{KeyRing, KeyVerdict};
-use crate::config::{Clients, Identity, PermissionSet};
+use super::throttle::{Origin, Throttle, TooMany};
+use crate::api_key::{KeyRing, KeyVerdict, Looked};
+use crate::config::{Clients, Identity, PermissionSet, Strategy, Throttled};
+
+/// Keys of other programs that one address may have hashed slowly. A key that was checked once needs none of it.
+const SLOW_CHECKS: Strategy = Strategy {
+    by: Throttled::Address,
+    requests_max: 10,
+    window: Duration::from_secs(60),
+};
 
 /// The door of the HTTP API. Shared with whoever reloads the configuration.
 #[derive(Debug)]
 pub(crate) struct Guard {
     door: RwLock<Arc<Door>>,
     digest_key: [u8; 32],
+    slow_checks: Throttle,
 }
 
 #[derive(Debug)]
@@ -27,6 +38,16 @@ enum Door {
         ring: KeyRing,
         identities: Vec<Arc<Identity>>,
     },
+}
+
+/// From where and when a key comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking {
+    pub(crate) address: IpAddr,
+    /// By the monotonic clock.
+    pub(crate) now: Duration,
+    /// Unix milliseconds.
+    pub(crate) now_ms: u64,
 }
 
 /// A client that was let in.
@@ -73,6 +94,8 @@ pub(crate) enum AuthRefusal {
     Endpoint(Endpoint),
     /// 403.
     Statement(StatementKind),
+    /// 429: this address had too many keys checked.
+    TooManyKeys(TooMany),
     /// 503.
     Busy,
 }
@@ -80,8 +103,11 @@ pub(crate) enum AuthRefusal {
 impl Guard {
     /// `digest_key` is drawn at random once per process.
     pub(crate) fn new(clients: Clients, digest_key: [u8; 32]) -> Self {
-        let door = RwLock::new(Arc::new(Door::new(clients, digest_key)));
-        Self { door, digest_key }
+        Self {
+            door: RwLock::new(Arc::new(Door::new(clients, digest_key))),
+            digest_key,
+            slow_checks: Throttle::new(vec![SLOW_CHECKS]),
+        }
     }
 
     /// Takes other clients from now on. What was learned about keys is forgotten with
@@ -96,10 +122,10 @@ impl Guard {
     pub(crate) async fn identify(
         &self,
         headers: &HeaderMap,
-        now_ms: u64,
+        asking: Asking,
     ) -> Result<Caller, AuthRefusal> {
         let door = self.door();
-        let identified = door.identify(headers, now_ms).await;
+        let identified = door.identify(headers, (asking, &self.slow_checks)).await;
         if Arc::ptr_eq(&door, &self.door()) {
             identified
         } else {
@@ -135,15 +161,33 @@ impl Door {
         }
     }
 
-    async fn identify(&self, headers: &HeaderMap, now_ms: u64) -> Result<Caller, AuthRefusal> {
+    async fn identify(
+        &self,
+        headers: &HeaderMap,
+        (asking, slow_checks): (Asking, &Throttle),
+    ) -> Result<Caller, AuthRefusal> {
         let Self::Keyed { ring, identities } = self else {
             return Ok(Caller::Anyone);
         };
         let key = bearer_key(headers).ok_or(AuthRefusal::NoKey)?;
-        match ring.check(key).await {
+        let verdict = match ring.look(key) {
+            Looked::Known(verdict) => verdict,
+            Looked::Slow(slow) => {
+                let origin = Origin {
+                    address: asking.address,
+                    endpoint: None,
+                };
+                if slow.is_foreign {
+                    let admitted = slow_checks.admit(origin, asking.now);
+                    admitted.map_err(AuthRefusal::TooManyKeys)?;
+                }
+                ring.search(key, slow).await
+            }
+        };
+        match verdict {
             KeyVerdict::Identity(index) => Ok(Caller::Identity {
                 identity: Arc::clone(&identities[index]),
-                now_ms,
+                now_ms: asking.now_ms,
             }),
             KeyVerdict::Unknown => Err(AuthRefusal::UnknownKey),
             KeyVerdict::Busy => Err(AuthRefusal::Busy),

@@ -31,7 +31,7 @@ use tombolo_http::{Answer, Refusal, Request, Response};
 
 use crate::config::{Api, Config, Proxies};
 use crate::identity::IdentityService;
-use authorize::Caller;
+use authorize::{Asking, Caller};
 use clock::Clock;
 use docs::Docs;
 use node::Node;
@@ -184,7 +184,12 @@ impl<N: Node> Edge<N> {
         }
         let now_ms = record.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = u64::try_from(now_ms.as_millis()).unwrap_or(u64::MAX);
-        let identified = self.guard.identify(&request.head.headers, now_ms).await;
+        let asking = Asking {
+            address: record.address,
+            now,
+            now_ms,
+        };
+        let identified = self.guard.identify(&request.head.headers, asking).await;
         let caller = identified.map_err(refuse_client)?;
         record.identity = caller.audit_id().map(str::to_owned);
         if let Some(identity) = caller.audit_id() {

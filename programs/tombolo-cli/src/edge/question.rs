@@ -2,13 +2,21 @@
 //! A repeated or unknown key is refused: what the client meant would be a guess.
 
 use http::{HeaderMap, header};
-use tombolo::{Object, Value, json};
+use tombolo::{BATCH_STATEMENTS_MAX, Object, Value, json};
 
 /// What a client wants to run.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Question {
     pub(crate) statement: String,
     pub(crate) arguments: Object,
+}
+
+/// What one request wants to run.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Asked {
+    One(Question),
+    /// All of them or none: `{"statements": [{"statement": ..., "args": ...}, ...]}`.
+    All(Vec<Question>),
 }
 
 /// Why a body is not a question. The client's fault: 400.
@@ -29,17 +37,59 @@ pub(crate) enum QuestionError {
     NoStatement,
     #[error("the member {name} must be a string")]
     NotText { name: &'static str },
+    #[error(
+        "the member statements must be an array of 1 to {max} objects with the members statement and args"
+    )]
+    NotStatements { max: usize },
+    #[error("the body has statements and beside it {name}; put it into the array")]
+    Beside { name: String },
+    #[error("statements[{at}]: {error}")]
+    Within { at: usize, error: Box<Self> },
     #[error("the member {name} must be an object of argument names and values")]
     NotArguments { name: &'static str },
 }
 
-impl Question {
-    /// Reads a body. `query` and `query_args` are older names of `statement` and `args`.
+impl Asked {
+    /// Reads a body: one statement, or an array of them.
     ///
     /// # Errors
     /// [`QuestionError`].
     pub(crate) fn parse(body: &[u8]) -> Result<Self, QuestionError> {
-        let Value::Object(members) = json::parse(body).map_err(QuestionError::NotJson)? else {
+        Self::of(json::parse(body).map_err(QuestionError::NotJson)?)
+    }
+
+    fn of(body: Value) -> Result<Self, QuestionError> {
+        let Value::Object(mut members) = body else {
+            return Err(QuestionError::NotObject);
+        };
+        let Some(statements) = members.remove("statements") else {
+            return Question::of(Value::Object(members)).map(Self::One);
+        };
+        if let Some((name, _)) = members.into_iter().next() {
+            return Err(QuestionError::Beside { name });
+        }
+        let max = BATCH_STATEMENTS_MAX;
+        let Value::Array(statements) = statements else {
+            return Err(QuestionError::NotStatements { max });
+        };
+        if !(1..=max).contains(&statements.len()) {
+            return Err(QuestionError::NotStatements { max });
+        }
+        let read = |(at, body)| {
+            Question::of(body).map_err(|error| QuestionError::Within {
+                at,
+                error: Box::new(error),
+            })
+        };
+        let questions = statements.into_iter().enumerate().map(read);
+        questions.collect::<Result<_, _>>().map(Self::All)
+    }
+}
+
+impl Question {
+    /// `query` and `query_args` are older names of `statement` and `args`.
+    fn of(body: Value) -> Result<Self, QuestionError> {
+        let Value::Object(members) = body else {
             return Err(QuestionError::NotObject);
         };
         let (mut statement, mut arguments) = (None, None);
@@ -87,14 +137,21 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
+    fn parse(body: &[u8]) -> Result<Question, QuestionError> {
+        match Asked::parse(body)? {
+            Asked::One(question) => Ok(question),
+            Asked::All(_) => panic!("several statements"),
+        }
+    }
+
     fn error(body: &str) -> String {
-        Question::parse(body.as_bytes()).unwrap_err().to_string()
+        parse(body.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
     fn newer_and_older_names_ask_the_same() {
-        let newer = Question::parse(br#"{"statement":"SELECT 1","args":{"a":1}}"#).unwrap();
-        let older = Question::parse(br#"{"query":"SELECT 1","query_args":{"a":1}}"#).unwrap();
+        let newer = parse(br#"{"statement":"SELECT 1","args":{"a":1}}"#).unwrap();
+        let older = parse(br#"{"query":"SELECT 1","query_args":{"a":1}}"#).unwrap();
         assert_eq!(newer, older);
         assert_eq!(newer.arguments.get("a"), Some(&Value::Int(1)));
     }
@@ -102,11 +159,24 @@ mod tests {
     #[test]
     fn arguments_may_be_missing_or_null() {
         for body in [r#"{"statement":"S"}"#, r#"{"statement":"S","args":null}"#] {
-            assert_eq!(
-                Question::parse(body.as_bytes()).unwrap().arguments,
-                Object::new()
-            );
+            assert_eq!(parse(body.as_bytes()).unwrap().arguments, Object::new());
         }
+    }
+
+    #[test]
+    fn several_statements_are_an_array() {
+        let body = br#"{"statements":[{"statement":"A"},{"query":"B","query_args":{"a":1}}]}"#;
+        let Asked::All(all) = Asked::parse(body).unwrap() else {
+            panic!("one statement");
+        };
+        assert_eq!((&*all[0].statement, &*all[1].statement), ("A", "B"));
+        let wrong = |body: &str| Asked::parse(body.as_bytes()).unwrap_err().to_string();
+        assert!(wrong(r#"{"statements":[]}"#).contains("1 to 1024"));
+        assert!(wrong(r#"{"statements":{}}"#).contains("1 to 1024"));
+        let many = format!(r#"{{"statements":[{}{{}}]}}"#, "{},".repeat(1024));
+        assert!(wrong(&many).contains("1 to 1024"));
+        assert!(wrong(r#"{"statements":[{"statement":"A"},{}]}"#).starts_with("statements[1]: "));
+        assert!(wrong(r#"{"statements":[],"args":{}}"#).contains("args"));
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(super) fn refuse_client(refusal: AuthRefusal) -> Refused {
                 "no permission set of this identity allows {kind} statements; ask the operator"
             ),
         ),
+        AuthRefusal::TooManyKeys(too_many) => refuse_often(too_many),
         AuthRefusal::Busy => Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy_keys",

@@ -81,22 +81,46 @@ impl Refused {
 /// The answer to a statement that succeeded.
 pub(crate) fn executed(done: &tombolo::Response) -> Response {
     let mut body = Vec::with_capacity(256);
+    write_done(&mut body, done);
+    json_response(StatusCode::OK, body)
+}
+
+/// The answer to several statements that were kept together, one result for each.
+pub(crate) fn executed_all(done: &[tombolo::Response]) -> Response {
+    let mut body = Vec::with_capacity(256 * (1 + done.len()));
+    body.push(b'{');
+    if let Some(commit) = done.iter().find_map(|done| done.commit_id) {
+        body.extend_from_slice(
+            format!(r#""transactionId":{commit},"commitId":{commit},"#).as_bytes(),
+        );
+    }
+    body.extend_from_slice(br#""results":["#);
+    for (at, done) in done.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        write_done(&mut body, done);
+    }
+    body.extend_from_slice(b"]}");
+    json_response(StatusCode::OK, body)
+}
+
+fn write_done(body: &mut Vec<u8>, done: &tombolo::Response) {
     body.push(b'{');
     if let Some(commit) = done.commit_id {
         body.extend_from_slice(format!(r#""transactionId":{commit},"#).as_bytes());
     }
     body.extend_from_slice(format!(r#""queryType":"{}","items":"#, done.kind.name()).as_bytes());
-    write_list(&mut body, &done.items);
+    write_list(body, &done.items);
     body.extend_from_slice(br#","mutatedDocumentIds":"#);
-    write_list(&mut body, &done.mutated_document_ids);
+    write_list(body, &done.mutated_document_ids);
     body.extend_from_slice(br#","error":{},"warnings":"#);
-    write_warnings(&mut body, &done.warnings);
+    write_warnings(body, &done.warnings);
     body.extend_from_slice(format!(r#","totalWarningsCount":{}"#, done.warnings_total).as_bytes());
     if let Some(commit) = done.commit_id {
         body.extend_from_slice(format!(r#","commitId":{commit}"#).as_bytes());
     }
     body.push(b'}');
-    json_response(StatusCode::OK, body)
 }
 
 fn write_list(body: &mut Vec<u8>, values: &[Value]) {

@@ -29,9 +29,9 @@ pub(crate) struct Throttle {
 
 /// A client asked too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooMany {
+pub(crate) struct TooMany {
     /// From now on.
-    pub(super) retry_after: Duration,
+    pub(crate) retry_after: Duration,
 }
 
 /// Whom a request is counted for before its key is looked at.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tombolo::{OutcomeKind, Value as Stored};
 
 use super::super::endpoint::Endpoint;
-use super::super::question::Question;
+use super::super::question::Asked;
 use super::super::reply::{self, Refused};
 use super::super::routes::{PATHS, Routes};
 use super::{Keys, document};
@@ -166,7 +166,7 @@ fn a_body_that_is_described_is_parsed_and_no_other() {
         (json!([]), false),
     ] {
         assert_eq!(schema.is_valid(&body), fits, "{body}");
-        let parsed = Question::parse(body.to_string().as_bytes());
+        let parsed = Asked::parse(body.to_string().as_bytes());
         assert_eq!(parsed.is_ok(), fits, "{body}");
     }
 }

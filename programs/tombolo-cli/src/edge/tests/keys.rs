@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn only_a_known_key_with_a_permission_runs_a_statement() {
     let identity = |number: u8, level: Option<&str>| {
-        let made = GeneratedKey::from_randomness([number; 32], [5; 16]).unwrap();
+        let made = GeneratedKey::from_randomness([number; 32], [number; 12]).unwrap();
         let hash = KeyHash::parse(&made.public_hash).unwrap();
         (
             made.private_key,

@@ -21,7 +21,7 @@ IDENTITIES
     all: { permissions: full }
     data: { permissions: data }
     reader: { permissions: read_only }
-    site: 
+    site:
       permissions:
         collections: { orders: { read: ["starts_with(_id, 'a')"], write: ["starts_with(_id, 'a')"] } }
         statements: [select, insert]
@@ -73,7 +73,7 @@ fn clients(identities: &[(&str, u8)]) -> Clients {
 }
 
 fn key(number: u8) -> GeneratedKey {
-    GeneratedKey::from_randomness([number; 32], [5; 16]).unwrap()
+    GeneratedKey::from_randomness([number; 32], [number; 12]).unwrap()
 }
 
 struct World {
@@ -242,4 +242,43 @@ async fn a_key_that_was_revoked_stops_at_once_and_another_begins() {
     // The same key with fewer rights keeps none of those it had.
     world.guard.replace(clients(&[("watcher", 8)]));
     assert_answer(&world.run(8, read).await, 403, "not_permitted");
+}
+
+#[tokio::test]
+async fn several_statements_are_kept_together_or_not_at_all() {
+    let world = world().await;
+    let send = async |number: u8, statements: &[&str]| {
+        let key = key(number).private_key;
+        let head = format!(
+            "POST /execute HTTP/1.1\r\ncontent-type: application/json\r\nauthorization: Bearer {key}"
+        );
+        let statements: Vec<_> = statements
+            .iter()
+            .map(|statement| serde_json::json!({ "statement": statement }))
+            .collect();
+        let body = serde_json::json!({ "statements": statements }).to_string();
+        world.running.send(&head, &body).await
+    };
+    let insert = "INSERT INTO orders DOCUMENTS ({'_id': 'a8'})";
+    let count = "SELECT COUNT(*) AS c FROM orders";
+    let done = send(1, &[insert, count]).await;
+    assert_answer(&done, 200, r#""results":[{"transactionId":"#);
+    assert_answer(&done, 200, r#""items":[{"c":4}]"#);
+    let twice = send(1, &["DELETE FROM orders WHERE _id = 'a1'", insert]).await;
+    assert_answer(&twice, 400, "statements[1]: Identifier conflict");
+    let outside = send(
+        4,
+        &[
+            "INSERT INTO orders DOCUMENTS ({'_id': 'a9'})",
+            "INSERT INTO orders DOCUMENTS ({'_id': 'b9'})",
+        ],
+    )
+    .await;
+    assert_answer(&outside, 403, "statements[1]: the document");
+    let kind = send(4, &[count, "DELETE FROM orders"]).await;
+    assert_answer(&kind, 403, "statements[1]: no permission set");
+    // Rules are those of each statement alone.
+    let hidden = send(4, &[count, count]).await;
+    assert_answer(&hidden, 200, r#"[{"c":2}]"#);
+    assert_answer(&send(1, &[count]).await, 200, r#"{"c":4}"#);
 }
