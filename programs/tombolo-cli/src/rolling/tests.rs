@@ -1,3 +1,5 @@
+//! Files that are rotated: what is closed, kept, compressed and removed.
+
 use std::io::Read;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The writer of rotated files: when a file is closed, and what a full disk or a late clock does.
+
 use super::*;
 use crate::config::Frequency;
 
