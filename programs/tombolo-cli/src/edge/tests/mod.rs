@@ -1,5 +1,6 @@
 //! Requests over real sockets, with a node that answers what its statement says.
 
+mod bombs;
 mod docs;
 mod keys;
 mod origins;
