@@ -28,7 +28,7 @@ use crate::activity::{Activity, InWork, QUIET_LOOKS, Watchdog};
 use crate::answer::{Answer, Refusal, Response, TimeLimit};
 use crate::limits::Limits;
 use crate::metered::Metered;
-use crate::request::{Request, RequestId};
+use crate::request::{Request, RequestId, Slot};
 use crate::request_body::RequestBody;
 use crate::tls::{ACME_PROTOCOL, ClientCertificate, TlsIdentity};
 
@@ -57,6 +57,7 @@ pub(crate) type StopSignal = watch::Receiver<()>;
 struct Origin {
     peer: SocketAddr,
     client: Option<Arc<ClientCertificate>>,
+    slot: Arc<Slot>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,18 +70,19 @@ impl<A: Answer> Site<A> {
     /// Serves a connection that speaks plain HTTP.
     pub(crate) async fn serve_plain(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
+        (stream, peer): (TcpStream, SocketAddr),
+        slot: Arc<Slot>,
         stop: StopSignal,
     ) {
         let mut stopped = stop.clone();
         let protocol = tokio::select! {
             biased;
             _ = stopped.changed() => None,
-            protocol = sniff(&stream, self.limits.quiet_timeout) => protocol,
+            protocol = sniff(&stream, self.limits.slow_client_timeout) => protocol,
         };
         if let Some(protocol) = protocol {
-            let from = Origin { peer, client: None };
+            let client = None;
+            let from = Origin { peer, client, slot };
             self.serve(stream, from, protocol, stop).await;
         }
     }
@@ -88,8 +90,8 @@ impl<A: Answer> Site<A> {
     /// Serves a connection that begins with a TLS handshake.
     pub(crate) async fn serve_tls(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
+        (stream, peer): (TcpStream, SocketAddr),
+        slot: Arc<Slot>,
         stop: StopSignal,
         identity: TlsIdentity,
     ) {
@@ -119,6 +121,7 @@ impl<A: Answer> Site<A> {
         let from = Origin {
             peer,
             client: ClientCertificate::of(connection),
+            slot,
         };
         self.serve(stream, from, protocol, stop).await;
     }
@@ -134,11 +137,12 @@ impl<A: Answer> Site<A> {
     {
         let activity = Arc::new(Activity::default());
         let socket = Metered::new(stream, Arc::clone(&activity));
-        let look_every = self.limits.quiet_timeout / QUIET_LOOKS;
+        let (look_every, watchdog) = self.limits.looks();
         let head_wall = self.limits.header_bytes_max.saturating_mul(2);
         let watch = Watch {
             activity: Arc::clone(&activity),
             look_every,
+            watchdog,
             stop,
         };
         let service = service_fn(move |request| {
@@ -192,6 +196,7 @@ impl<A: Answer> Site<A> {
                     id,
                     peer: from.peer,
                     client: from.client,
+                    slot: from.slot,
                 })
                 .await
             }
@@ -312,6 +317,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 struct Watch {
     activity: Arc<Activity>,
     look_every: Duration,
+    watchdog: Watchdog,
     stop: StopSignal,
 }
 
@@ -320,12 +326,12 @@ impl Watch {
         let Self {
             activity,
             look_every,
+            mut watchdog,
             mut stop,
         } = self;
         let mut connection = pin!(connection);
         let mut stopped = pin!(async move { stop.changed().await });
         let mut looks = interval_at(Instant::now() + look_every, look_every);
-        let mut watchdog = Watchdog::default();
         let mut is_draining = false;
         poll_fn(|context| {
             if connection.as_mut().poll(context).is_ready() {
@@ -335,6 +341,7 @@ impl Watch {
                 is_draining = true;
                 finish(connection.as_mut());
                 looks = interval_at(Instant::now() + DRAIN_LOOK, DRAIN_LOOK);
+                watchdog = Watchdog::new(QUIET_LOOKS, QUIET_LOOKS);
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
                 }

@@ -1,8 +1,11 @@
 //! Binding the listening socket.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+
+use crate::limits::Limits;
 
 /// A bound socket that accepts connections.
 #[derive(Debug)]
@@ -43,6 +46,14 @@ impl Listener {
     /// # Errors
     /// [`ListenError`], naming the address.
     pub async fn bind(address: &str) -> Result<Self, ListenError> {
+        Self::bind_with_backlog(address, Limits::BACKLOG).await
+    }
+
+    /// The same, with [`Limits::backlog`].
+    ///
+    /// # Errors
+    /// [`ListenError`], naming the address.
+    pub async fn bind_with_backlog(address: &str, backlog: u32) -> Result<Self, ListenError> {
         let unresolved = |source| ListenError::Unresolved {
             address: address.to_owned(),
             source,
@@ -52,7 +63,14 @@ impl Listener {
             source,
         };
         let candidates: Vec<SocketAddr> = lookup_host(address).await.map_err(unresolved)?.collect();
-        let socket = TcpListener::bind(&candidates[..]).await.map_err(refused)?;
+        let mut outcome = Err(ErrorKind::AddrNotAvailable.into());
+        for candidate in candidates {
+            outcome = listen(candidate, backlog);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let socket = outcome.map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
         Ok(Self { socket, local })
     }
@@ -65,4 +83,15 @@ impl Listener {
     pub(crate) async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr)> {
         self.socket.accept().await
     }
+}
+
+fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart must not wait for the connections of its predecessor to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
 }

@@ -1,5 +1,5 @@
 //! A socket that tells the connection's watchdog about every byte the client takes.
-//! Bytes that arrive are not counted here: a client that drips a request head makes no progress.
+//! Bytes that arrive are heard and not counted here: a client that drips a request head makes no progress.
 //! Those of a request body are counted when its route takes them.
 
 use std::io;
@@ -28,8 +28,8 @@ impl<S> Metered<S> {
     }
 
     fn noted(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(outcome, Poll::Ready(Ok(1..))) {
-            self.activity.advance();
+        if let Poll::Ready(Ok(count)) = outcome {
+            self.activity.advance(count as u64);
         }
         outcome
     }
@@ -41,7 +41,11 @@ impl<S: AsyncRead + Unpin> Read for Metered<S> {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_ready() {
+            self.activity.hear();
+        }
+        polled
     }
 }
 

@@ -1,13 +1,16 @@
 //! One request as a route sees it: its head, its id, where it came from and its unread body.
 
-use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, io};
 
 use http::{HeaderValue, Method, request};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::request_body::RequestBody;
 use crate::tls::ClientCertificate;
@@ -25,7 +28,11 @@ pub struct Request {
     pub peer: SocketAddr,
     /// Who the client proved to be by a certificate; `None` if it showed none or was not asked.
     pub client: Option<Arc<ClientCertificate>>,
+    pub(crate) slot: Arc<Slot>,
 }
+
+/// The place of one connection among those that are allowed at once; free when the last holder drops it.
+pub(crate) type Slot = OwnedSemaphorePermit;
 
 impl Request {
     /// The method.
@@ -35,9 +42,11 @@ impl Request {
 
     /// The connection under the request, for another protocol once the answer 101
     /// was sent; `None` if the client did not ask for one, or speaks HTTP/2.
-    /// Whoever takes it has no watchdog, and is no connection of this server.
+    /// Whoever takes it has no watchdog; it counts as a connection until its stream is dropped.
     pub fn take_upgrade(&mut self) -> Option<Upgrade> {
-        self.head.extensions.remove().map(Upgrade)
+        let upgrade = self.head.extensions.remove()?;
+        let slot = Arc::clone(&self.slot);
+        Some(Upgrade { upgrade, slot })
     }
 
     /// The path without its query.
@@ -48,7 +57,10 @@ impl Request {
 
 /// A connection that is about to speak another protocol.
 #[derive(Debug)]
-pub struct Upgrade(OnUpgrade);
+pub struct Upgrade {
+    upgrade: OnUpgrade,
+    slot: Arc<Slot>,
+}
 
 impl Upgrade {
     /// The stream of bytes behind the answer 101.
@@ -58,7 +70,57 @@ impl Upgrade {
     pub async fn stream(
         self,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, hyper::Error> {
-        self.0.await.map(TokioIo::new)
+        let stream = TokioIo::new(self.upgrade.await?);
+        Ok(Counted {
+            stream,
+            _slot: self.slot,
+        })
+    }
+}
+
+/// The stream of another protocol, which still takes the place of a connection.
+struct Counted {
+    stream: TokioIo<Upgraded>,
+    _slot: Arc<Slot>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }
 

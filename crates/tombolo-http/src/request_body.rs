@@ -198,8 +198,8 @@ impl RequestBody {
             match frame.await {
                 None => return Ok(None),
                 Some(frame) => {
-                    activity.advance();
                     if let Ok(piece) = frame.map_err(BodyError::Broken)?.into_data() {
+                        activity.advance(piece.len() as u64);
                         return Ok(Some(piece));
                     }
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::answer::Answer;
@@ -89,6 +89,8 @@ struct Gate<A> {
     tls: Option<TlsIdentity>,
     site: Arc<Site<A>>,
     stop: StopSignal,
+    /// Connections that may still begin; those that switched to another protocol hold theirs.
+    slots: Arc<Semaphore>,
     connections: JoinSet<()>,
     turned_away: JoinSet<()>,
     overload_answer: Bytes,
@@ -110,6 +112,8 @@ impl<A: Answer> Gate<A> {
         let overload_answer = overload::render(&answer, limits.connections_max)
             .await
             .into();
+        let slots = limits.connections_max.min(Semaphore::MAX_PERMITS);
+        let slots = Arc::new(Semaphore::new(slots));
         let site = Arc::new(Site {
             answer,
             limits,
@@ -122,6 +126,7 @@ impl<A: Answer> Gate<A> {
             tls,
             site,
             stop,
+            slots,
             connections,
             turned_away,
             overload_answer,
@@ -130,19 +135,23 @@ impl<A: Answer> Gate<A> {
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
         while self.connections.try_join_next().is_some() {}
-        if self.connections.len() >= self.site.limits.connections_max {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             return self.turn_away(stream, peer);
-        }
+        };
+        let slot = Arc::new(slot);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "the client was gone before it was served");
             return;
         }
         let (site, stop) = (Arc::clone(&self.site), self.stop.clone());
         match self.tls.clone() {
-            None => self.connections.spawn(site.serve_plain(stream, peer, stop)),
-            Some(identity) => self
+            None => self
                 .connections
-                .spawn(site.serve_tls(stream, peer, stop, identity)),
+                .spawn(site.serve_plain((stream, peer), slot, stop)),
+            Some(identity) => {
+                self.connections
+                    .spawn(site.serve_tls((stream, peer), slot, stop, identity))
+            }
         };
     }
 

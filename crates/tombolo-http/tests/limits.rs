@@ -262,7 +262,8 @@ async fn a_closed_connection_makes_room() {
 #[tokio::test]
 async fn quiet_connections_are_closed() {
     let server = start(Limits {
-        quiet_timeout: Duration::from_millis(20),
+        slow_client_timeout: Duration::from_millis(20),
+        keep_alive_timeout: Duration::from_millis(20),
         ..Limits::default()
     })
     .await;
@@ -273,6 +274,92 @@ async fn quiet_connections_are_closed() {
         "half a request head was sent"
     );
     assert_status(&talk(&server, b"GET / HTTP/1.1\r\n\r\n").await, 200);
+}
+
+#[tokio::test]
+async fn t52_slow_heads_and_bodies_are_cut_while_honest_clients_are_served() {
+    let server = start(Limits {
+        slow_client_timeout: Duration::from_millis(40),
+        request_timeout: None,
+        ..Limits::default()
+    })
+    .await;
+    let starts = [
+        "GET / HTTP/1.1\r\nx: y",
+        "POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc",
+    ];
+    let mut slow = Vec::new();
+    for start in starts.into_iter().cycle().take(200) {
+        let mut stream = connect(&server).await;
+        stream.write_all(start.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    for _ in 0..20 {
+        let answer = talk(&server, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+        assert_status(&answer, 200);
+    }
+    for mut stream in slow {
+        assert_eq!(read_to_end(&mut stream).await, "");
+    }
+}
+
+#[tokio::test]
+async fn t50_an_upgrade_with_huge_or_countless_fields_is_refused() {
+    let server = start(Limits::default()).await;
+    let head = "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
+    for more in [
+        format!("x: {}\r\n", "y".repeat(10_000_000)),
+        "a: b\r\n".repeat(100_000),
+    ] {
+        let mut stream = connect(&server).await;
+        let text = format!("{head}{more}\r\n");
+        let (mut reader, mut writer) = stream.split();
+        let mut answer = vec![0; 12];
+        // The server stops reading long before the end.
+        let send = async { drop(writer.write_all(text.as_bytes()).await) };
+        let (read, ()) = tokio::join!(reader.read_exact(&mut answer), send);
+        if read.is_ok() {
+            assert_eq!(answer, b"HTTP/1.1 431");
+        }
+    }
+    let answer = talk(&server, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    assert_status(&answer, 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_switched_its_protocol_still_counts() {
+    let limits = Limits {
+        connections_max: 1,
+        ..Limits::default()
+    };
+    let server = start_with(limits, |mut request: Request| async move {
+        let Some(upgrade) = request.take_upgrade() else {
+            return json_response(StatusCode::OK, "{}");
+        };
+        // It echoes until the client leaves.
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = tokio::io::split(upgrade.stream().await.unwrap());
+            let _ = tokio::io::copy(&mut reader, &mut writer).await;
+        });
+        let mut response = json_response(StatusCode::SWITCHING_PROTOCOLS, "");
+        let headers = response.headers_mut();
+        headers.insert("connection", "upgrade".parse().unwrap());
+        headers.insert("upgrade", "echo".parse().unwrap());
+        response
+    })
+    .await;
+    let mut switched = connect(&server).await;
+    let head = b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    switched.write_all(head).await.unwrap();
+    read_until(&mut switched, "101 Switching").await;
+    switched.write_all(b"ping").await.unwrap();
+    read_until(&mut switched, "ping").await;
+    let plain = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+    assert_status(&talk(&server, plain).await, 503);
+    switched.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut switched).await, "");
+    // Its place is free as soon as the server has dropped it, which no client can see but by asking.
+    while talk(&server, plain).await.starts_with("HTTP/1.1 503 ") {}
 }
 
 #[tokio::test]
@@ -289,7 +376,7 @@ async fn half_a_preface_is_closed_at_once() {
 #[tokio::test]
 async fn a_request_in_work_is_not_quiet() {
     let limits = Limits {
-        quiet_timeout: Duration::from_millis(4),
+        slow_client_timeout: Duration::from_millis(4),
         request_timeout: Some(Duration::from_millis(100)),
         ..Limits::default()
     };

@@ -344,7 +344,7 @@ async fn an_answer_that_fails_is_seen_as_broken() {
 #[tokio::test]
 async fn a_client_that_does_not_read_stops_its_route_and_is_cut_off() {
     let limits = Limits {
-        quiet_timeout: Duration::from_millis(40),
+        slow_client_timeout: Duration::from_millis(40),
         ..Limits::default()
     };
     let mut server = start(limits).await;
@@ -377,7 +377,7 @@ async fn a_route_hears_that_its_client_left() {
 #[tokio::test]
 async fn an_upload_without_time_limit_is_still_cut_when_its_client_is_quiet() {
     let limits = Limits {
-        quiet_timeout: Duration::from_millis(40),
+        slow_client_timeout: Duration::from_millis(40),
         request_timeout: Some(Duration::from_millis(1)),
         ..Limits::default()
     };
@@ -391,7 +391,8 @@ async fn an_upload_without_time_limit_is_still_cut_when_its_client_is_quiet() {
 #[tokio::test]
 async fn an_answer_that_waits_for_its_route_is_not_quiet_and_ends_when_the_server_stops() {
     let limits = Limits {
-        quiet_timeout: Duration::from_millis(4),
+        slow_client_timeout: Duration::from_millis(4),
+        keep_alive_timeout: Duration::from_millis(4),
         request_timeout: Some(Duration::from_millis(1)),
         drain_limit: Duration::from_secs(3600),
         ..Limits::default()

@@ -339,3 +339,40 @@ async fn a_replaced_certificate_is_used_by_the_next_handshake_and_spares_open_co
     open.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
+
+#[tokio::test]
+async fn t52_half_open_handshakes_are_dropped_and_do_not_stop_others() {
+    let files = Files::new();
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_address();
+    let server = Server {
+        listener,
+        transport: Transport::Tls(TlsIdentity::new(files.load().unwrap())),
+        limits: Limits {
+            handshake_timeout: std::time::Duration::from_millis(100),
+            ..Limits::default()
+        },
+        answer: |_: Request| std::future::ready(json_response(StatusCode::OK, "{}")),
+        instance: 1,
+    };
+    tokio::spawn(server.run_until(std::future::pending()));
+    let mut half_open = Vec::new();
+    for count in 0..100 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // Nothing, or the begin of a record that never ends.
+        let begin: &[u8] = if count % 2 == 0 { b"" } else { &[22, 3, 1, 1] };
+        stream.write_all(begin).await.unwrap();
+        half_open.push(stream);
+    }
+    assert!(
+        connect(address, &files.der, &rustls::version::TLS13)
+            .await
+            .is_ok()
+    );
+    for mut stream in half_open {
+        let mut answer = Vec::new();
+        // Whether the end is clean or a reset is the system's choice.
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(answer.is_empty(), "{answer:?}");
+    }
+}
