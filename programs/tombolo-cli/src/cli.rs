@@ -73,6 +73,18 @@ pub(crate) enum ConfigVerb {
     /// Check a configuration file and the files it names; exit with 1 if anything is wrong.
     #[command(after_help = "Example:\n  tombolo config validate -c edge.yaml")]
     Validate(ConfigFile),
+    /// Check the certificate of the HTTP server, its names and its port; exit with 1 if clients would fail.
+    #[command(
+        name = "check-tls",
+        after_help = "Example:\n  tombolo config check-tls -c edge.yaml --name edge.example.org\n\nRun it as the user of the node, so that it may read what the node may."
+    )]
+    CheckTls {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The name or address that clients type; the host of listen_addr, if it is left out.
+        #[arg(long)]
+        name: Option<String>,
+    },
     /// Print an older configuration, with resources, in the newest form, with comments about what changed.
     #[command(
         after_help = "Example:\n  tombolo config migrate -c old.yaml --output edge.yaml\n\nSecrets stand in the new file as they stand in the old one."

@@ -5,6 +5,7 @@ use std::io::{Write, stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::check_tls::{self, TlsVerdict};
 use crate::cli::{ConfigFile, ConfigVerb, SchemaForm};
 use crate::config::{self, FileError, InsecureListen};
 use crate::edge;
@@ -13,6 +14,7 @@ use crate::verbs::{self, VerbError};
 pub(crate) fn perform(verb: ConfigVerb) -> Result<ExitCode, VerbError> {
     match verb {
         ConfigVerb::Validate(file) => validate(&file),
+        ConfigVerb::CheckTls { file, name } => check_tls(&file, name.as_deref()),
         ConfigVerb::Schema { form } => print_schema(form),
         ConfigVerb::Migrate { path, output } => migrate(&path, output.as_deref()),
         ConfigVerb::OpenApi { config, output } => describe(config.as_deref(), output.as_deref()),
@@ -26,6 +28,17 @@ fn validate(file: &ConfigFile) -> Result<ExitCode, VerbError> {
     }
     writeln!(stdout(), "{} is valid", file.path.display())?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_tls(file: &ConfigFile, name: Option<&str>) -> Result<ExitCode, VerbError> {
+    let config = config::load(&file.path, verbs::insecure_listen(file))?;
+    let base = file.path.parent().unwrap_or(Path::new(""));
+    let now_unix_s = verbs::now_unix_s();
+    let verdict = check_tls::check(&config, base, name, now_unix_s, &mut stdout())?;
+    Ok(match verdict {
+        TlsVerdict::Sound => ExitCode::SUCCESS,
+        TlsVerdict::Faulty => ExitCode::FAILURE,
+    })
 }
 
 fn migrate(path: &Path, output: Option<&Path>) -> Result<ExitCode, VerbError> {

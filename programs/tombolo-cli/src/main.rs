@@ -3,6 +3,7 @@
 
 mod api_key;
 mod audit;
+mod check_tls;
 mod cli;
 mod clock;
 mod config;

@@ -132,7 +132,7 @@ pub(crate) fn read(file: &ConfigFile) -> Result<Checked, FileError> {
     config::check_files(config, &file.path, now_unix_s())
 }
 
-fn insecure_listen(file: &ConfigFile) -> InsecureListen {
+pub(crate) fn insecure_listen(file: &ConfigFile) -> InsecureListen {
     if file.allow_insecure_listen {
         InsecureListen::Allowed
     } else {

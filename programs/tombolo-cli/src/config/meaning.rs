@@ -114,6 +114,8 @@ pub(crate) struct Http {
     /// `None`: no limit.
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) connections_max: usize,
+    /// What one connection may cost; the timeout and the number of connections above count, not those in it.
+    pub(crate) limits: tombolo_http::Limits,
     /// All of them have to let a request pass.
     pub(crate) throttling: Vec<Strategy>,
     pub(crate) proxies: Proxies,

@@ -21,6 +21,7 @@ mod resolve_database;
 mod resolve_directory;
 mod resolve_http;
 mod resolve_identity;
+mod resolve_limits;
 mod resolve_logging;
 mod resolve_mesh;
 mod resolve_permissions;

@@ -11,7 +11,7 @@ use super::raw::{
     Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, Setting, Spanned, WordOr,
 };
 use super::resolve::{Findings, InsecureListen};
-use super::{resolve_auth, resolve_clients, resolve_tls};
+use super::{resolve_auth, resolve_clients, resolve_limits, resolve_tls};
 
 /// Default of `http_api.execute.max_body_size_mb`.
 const EXECUTE_BODY_MB: u64 = 2;
@@ -90,6 +90,7 @@ pub(super) fn http(
         clients,
         request_timeout: request_timeout(raw.request_timeout_ms, findings),
         connections_max: connections_max(raw.max_connections, findings),
+        limits: resolve_limits::limits(raw.limits, findings),
         throttling: resolve_clients::throttling(raw.throttling, findings),
         proxies: resolve_clients::proxies(raw.trusted_proxies, raw.forwarded_header, findings),
         cors: resolve_clients::cors(raw.cors, findings),

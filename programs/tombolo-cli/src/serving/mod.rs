@@ -120,14 +120,15 @@ async fn server(
         proxies,
         cors,
         is_local,
+        limits,
         ..
     } = http;
     let limits = Limits {
         connections_max,
         request_timeout,
-        ..Limits::default()
+        ..limits
     };
-    let listener = Listener::bind(&listen_address).await?;
+    let listener = Listener::bind_with_backlog(&listen_address, limits.backlog).await?;
     let Answering {
         database_id,
         node,

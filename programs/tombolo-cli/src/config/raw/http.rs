@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::limits::RawHttpLimits;
 use super::schema::{OneOr, Switch, Word, Words};
 use super::tls::RawTls;
 use super::{DevMode, Placed, Setting, Spanned, WordOr};
@@ -36,6 +37,8 @@ pub(crate) struct RawHttpServer {
     /// Connections that are open at once, from 1 to 1000000.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = tombolo_http::Limits::CONNECTIONS_MAX))]
     pub(crate) max_connections: Placed<u64>,
+    /// What one connection may cost.
+    pub(crate) limits: Placed<Setting<RawHttpLimits>>,
     /// How many requests are taken from whom.
     pub(crate) throttling: Placed<Setting<RawThrottling>>,
     /// Addresses and prefixes of proxies that tell where a request comes from; nobody else is believed.

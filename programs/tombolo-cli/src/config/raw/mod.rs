@@ -7,6 +7,7 @@ mod choose;
 mod database;
 mod http;
 mod identity;
+mod limits;
 mod logging;
 mod placed;
 mod schema;
@@ -26,6 +27,7 @@ pub(super) use http::{
     RawCors, RawEndpoint, RawHttpApi, RawHttpServer, RawStrategy, RawThrottling,
 };
 pub(super) use identity::{RawIdentityService, RawJwt, RawLoginLimits, RawProvider, RawWebhook};
+pub(super) use limits::RawHttpLimits;
 pub(super) use logging::{RawAuditLogs, RawEdgeLogging, RawLogging, RawRotatingLogs, RawRotation};
 pub(super) use placed::{Placed, Spanned};
 pub(super) use secret::{RawElsewhere, RawSecret};
