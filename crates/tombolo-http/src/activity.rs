@@ -21,6 +21,8 @@ pub(crate) struct Activity {
     progress: AtomicU64,
     /// Whether the client has begun a head that is not complete. A new connection is expected to.
     owes_head: AtomicBool,
+    /// Whether an answer is ready that the client does not take.
+    is_blocked: AtomicBool,
 }
 
 impl Default for Activity {
@@ -30,6 +32,7 @@ impl Default for Activity {
             sending: AtomicU32::default(),
             progress: AtomicU64::default(),
             owes_head: AtomicBool::new(true),
+            is_blocked: AtomicBool::default(),
         }
     }
 }
@@ -65,6 +68,11 @@ impl Activity {
     /// Notes that bytes arrived, whatever they are.
     pub(crate) fn hear(&self) {
         self.owes_head.store(true, Relaxed);
+    }
+
+    /// Notes whether the client's side has room for what was written last.
+    pub(crate) fn block(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Relaxed);
     }
 
     /// Whether a request or an answer waits for the program.
@@ -163,6 +171,7 @@ impl Watchdog {
         }
         self.quiet_looks += 1;
         let owes = activity.owes_head.load(Relaxed)
+            || activity.is_blocked.load(Relaxed)
             || activity.is_sending()
             || activity.in_work.load(Relaxed) != 0;
         let looks_max = if owes {
@@ -267,5 +276,10 @@ mod tests {
         watchdog.finds_quiet(&activity);
         let looks = (1..100).find(|_| watchdog.finds_quiet(&activity));
         assert_eq!(looks, Some(5));
+        activity.block(true);
+        let mut watchdog = Watchdog::new(2, 5);
+        watchdog.finds_quiet(&activity);
+        let looks = (1..100).find(|_| watchdog.finds_quiet(&activity));
+        assert_eq!(looks, Some(2), "an answer that is not taken");
     }
 }

@@ -92,6 +92,11 @@ impl Certificate {
         &self.about
     }
 
+    /// Whether both are the same chain.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+
     /// Whether a client that asks for `name`, a host name or an address, would accept it there.
     pub fn covers(&self, name: &str) -> bool {
         let Ok(name) = ServerName::try_from(name) else {

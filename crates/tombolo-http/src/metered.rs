@@ -28,6 +28,7 @@ impl<S> Metered<S> {
     }
 
     fn noted(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.activity.block(outcome.is_pending());
         if let Poll::Ready(Ok(count)) = outcome {
             self.activity.advance(count as u64);
         }
@@ -60,7 +61,9 @@ impl<S: AsyncWrite + Unpin> Write for Metered<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.activity.block(polled.is_pending());
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

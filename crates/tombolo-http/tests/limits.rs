@@ -304,6 +304,39 @@ async fn t52_slow_heads_and_bodies_are_cut_while_honest_clients_are_served() {
 }
 
 #[tokio::test]
+async fn t52_a_client_that_does_not_take_its_answer_is_cut_off() {
+    const ANSWER_BYTES: usize = 50_000_000;
+    let limits = Limits {
+        connections_max: 1,
+        slow_client_timeout: Duration::from_millis(40),
+        keep_alive_timeout: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let server = start_with(limits, |request: Request| async move {
+        let size = if request.path() == "/big" {
+            ANSWER_BYTES
+        } else {
+            1
+        };
+        json_response(StatusCode::OK, vec![b'1'; size])
+    })
+    .await;
+    let mut greedy = connect(&server).await;
+    greedy
+        .write_all(b"GET /big HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    read_until(&mut greedy, "HTTP/1.1 200 OK").await;
+    // Its place is free when it has been cut off.
+    let plain = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+    while talk(&server, plain).await.starts_with("HTTP/1.1 503 ") {}
+    let mut rest = Vec::new();
+    // Whether the end is clean or a reset is the system's choice.
+    let _ = greedy.read_to_end(&mut rest).await;
+    assert!(rest.len() < ANSWER_BYTES / 2, "{}", rest.len());
+}
+
+#[tokio::test]
 async fn t50_an_upgrade_with_huge_or_countless_fields_is_refused() {
     let server = start(Limits::default()).await;
     let head = "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n";

@@ -55,8 +55,13 @@ impl Party for CertificateKeeper {
                 return Taken::NotAll;
             }
         };
+        let held = self.identity.certificate();
+        let is_held = held.is_some_and(|held| held.is_same(&loaded.certificate));
         let about = loaded.certificate.about().clone();
         loaded.apply(&self.identity);
+        if is_held && cause != Cause::Asked {
+            return Taken::All;
+        }
         let left = span(about.not_after_unix_s - now_unix_s);
         let subject = about.subject;
         say(&format!(

@@ -79,15 +79,14 @@ pub(crate) struct Reloader {
 
 impl Reloader {
     pub(crate) fn new(source: ConfigSource, parties: Vec<Box<dyn Party>>) -> Self {
-        let mut reloader = Self {
+        // Nothing was seen yet: what changed between its first reading and now would be missed for ever.
+        Self {
             source,
             parties,
             seen: Vec::new(),
             unsettled: None,
             looks_to_retry: None,
-        };
-        reloader.seen = reloader.stamps();
-        reloader
+        }
     }
 
     /// Watches until it is dropped. The disk may be slow, so no thread of a connection waits for it.
@@ -222,6 +221,9 @@ mod tests {
         let called = || std::mem::take(&mut *calls.lock().unwrap());
         reloader.look(0);
         assert_eq!(called(), []);
+        reloader.look(0);
+        let first = [(true, Cause::Changed)];
+        assert_eq!(called(), first, "it may have changed before it was watched");
         for text in ["a", "ab"] {
             std::fs::write(home.path().join("file"), text).unwrap();
             reloader.look(0);
