@@ -29,21 +29,8 @@ impl Echo {
     /// Starts the process that writes to `file`, and connects.
     pub(crate) fn start(file: &str, bytes: usize) -> Result<Self, BenchError> {
         let mut process = Peer::start(&["echo", file, &bytes.to_string()])?;
-        let told = process.answer()?;
-        let (address, certificate) = told.split_once(' ').ok_or_else(|| wrong(&"no address"))?;
-        let mut roots = RootCertStore::empty();
-        let added = roots.add(CertificateDer::from(from_hex(certificate)));
-        added.map_err(|error| wrong(&error))?;
-        let config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from(NAME).map_err(|error| wrong(&error))?;
-        let connection = ClientConnection::new(Arc::new(config), name);
-        let socket = TcpStream::connect(address).map_err(|error| wrong(&error))?;
-        socket.set_nodelay(true).map_err(|error| wrong(&error))?;
-        let connection = connection.map_err(|error| wrong(&error))?;
         Ok(Self {
-            stream: StreamOwned::new(connection, socket),
+            stream: connect(&process.answer()?)?,
             message: vec![7; bytes],
             _process: process,
         })
@@ -66,6 +53,40 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), BenchError> {
         return Err(BenchError::Usage(USAGE));
     };
     let bytes: usize = bytes.parse().map_err(|_| BenchError::Usage(USAGE))?;
+    let mut stream = accept()?;
+    let mut disk = File::create(file).map_err(|error| wrong(&error))?;
+    let mut message = vec![0; bytes];
+    while stream.read_exact(&mut message).is_ok() {
+        disk.write_all(&message)
+            .and_then(|()| disk.sync_data())
+            .and_then(|()| stream.write_all(&message))
+            .and_then(|()| stream.flush())
+            .map_err(|error| wrong(&error))?;
+    }
+    // The parent's end of the input is the end of both.
+    let _ = std::io::stdin().lock().lines().count();
+    Ok(())
+}
+
+/// Connects to a child that [`accept`]s, by what it told.
+pub(super) fn connect(told: &str) -> Result<StreamOwned<ClientConnection, TcpStream>, BenchError> {
+    let (address, certificate) = told.split_once(' ').ok_or_else(|| wrong(&"no address"))?;
+    let mut roots = RootCertStore::empty();
+    let added = roots.add(CertificateDer::from(from_hex(certificate)));
+    added.map_err(|error| wrong(&error))?;
+    let config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(NAME).map_err(|error| wrong(&error))?;
+    let connection = ClientConnection::new(Arc::new(config), name);
+    let socket = TcpStream::connect(address).map_err(|error| wrong(&error))?;
+    socket.set_nodelay(true).map_err(|error| wrong(&error))?;
+    let connection = connection.map_err(|error| wrong(&error))?;
+    Ok(StreamOwned::new(connection, socket))
+}
+
+/// Tells where it listens, and lets the parent in.
+pub(super) fn accept() -> Result<StreamOwned<ServerConnection, TcpStream>, BenchError> {
     let issued = rcgen::generate_simple_self_signed([NAME.to_owned()]);
     let issued = issued.map_err(|error| wrong(&error))?;
     let certificate = issued.cert.der().clone();
@@ -81,19 +102,7 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), BenchError> {
     let (socket, _) = listener.accept().map_err(|error| wrong(&error))?;
     socket.set_nodelay(true).map_err(|error| wrong(&error))?;
     let connection = ServerConnection::new(Arc::new(config)).map_err(|error| wrong(&error))?;
-    let mut stream = StreamOwned::new(connection, socket);
-    let mut disk = File::create(file).map_err(|error| wrong(&error))?;
-    let mut message = vec![0; bytes];
-    while stream.read_exact(&mut message).is_ok() {
-        disk.write_all(&message)
-            .and_then(|()| disk.sync_data())
-            .and_then(|()| stream.write_all(&message))
-            .and_then(|()| stream.flush())
-            .map_err(|error| wrong(&error))?;
-    }
-    // The parent's end of the input is the end of both.
-    let _ = std::io::stdin().lock().lines().count();
-    Ok(())
+    Ok(StreamOwned::new(connection, socket))
 }
 
 fn to_hex(bytes: &[u8]) -> String {

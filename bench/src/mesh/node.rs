@@ -1,6 +1,7 @@
 //! A node as a child process: a database with sync, told what to do by lines on its input.
 //! Each line is answered by one line, `ok ...` or `error ...`; the end of the input is the end of the node.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use tombolo::{
-    CommitListener, Database, Object, Observer, Options, Response, SharedKey, Subscription,
-    SyncOptions, Value, json,
+    CommitListener, Database, DocumentId, Object, Observer, Options, Response, SharedKey,
+    Subscription, SyncOptions, Value, json,
 };
+use tombolo_document::attachment::AttachmentToken;
 
 use super::payload::{self, Payload};
 use crate::error::BenchError;
@@ -21,6 +23,8 @@ const USAGE: &str = "usage: tombolo-bench node DIRECTORY SHARED_KEY";
 const DATABASE: &str = "3f1f1f5e-0000-4000-8000-000000000000";
 const COUNT: &str = "SELECT COUNT(*) AS count FROM orders";
 const INSERT: &str = "INSERT INTO orders DOCUMENTS (:order)";
+const ATTACH: &str =
+    "INSERT INTO COLLECTION orders (file ATTACHMENT) DOCUMENTS ({'_id': :id, 'file': :file})";
 /// Threads that fill a node, each document in a transaction of its own.
 const LOADERS: u64 = 64;
 /// Results that may wait to be looked at.
@@ -36,6 +40,8 @@ struct Node {
     held: Vec<Held>,
     /// What the observer of one document gave.
     seen: Option<Receiver<(String, u64)>>,
+    /// What waits for an attachment; gives microseconds.
+    fetching: Option<thread::JoinHandle<Result<u128, BenchError>>>,
 }
 
 /// What lives as long as the node.
@@ -78,6 +84,7 @@ impl Node {
             durable_us,
             held: vec![Held::Listener { _it: listener }],
             seen: None,
+            fetching: None,
         })
     }
 
@@ -92,6 +99,10 @@ impl Node {
             ["watch", id] => self.watch(id),
             ["change", id, value] => self.change(id, value),
             ["await", value] => self.wait_for(value),
+            ["attach", id, mib, seed] => self.attach(id, number(mib)?, number(seed)?),
+            ["fetch", id] => self.fetch(id),
+            ["fetching"] => Ok(self.is_fetching()),
+            ["fetched"] => self.fetched(),
             _ => Err(wrong(&format!("unknown command {words:?}"))),
         }
     }
@@ -205,6 +216,70 @@ impl Node {
         let found = seen.iter().find(|(status, _)| status == value);
         let (_, at_us) = found.ok_or_else(|| wrong(&"the observer ended"))?;
         Ok(at_us.to_string())
+    }
+
+    /// Keeps so many MiB and an order that refers to them.
+    fn attach(&self, id: &str, mib: u64, seed: u64) -> Result<String, BenchError> {
+        let mut writer = self
+            .database
+            .write_attachment()
+            .map_err(|error| wrong(&error))?;
+        for number in seed..seed + mib {
+            let written = writer.write(&payload::noise(number));
+            written.map_err(|error| wrong(&error))?;
+        }
+        let (attachment, length) = writer.finish().map_err(|error| wrong(&error))?;
+        let token = AttachmentToken::new(attachment, length, BTreeMap::new());
+        let token = token.map_err(|error| wrong(&error))?;
+        let arguments = Object::from([
+            ("id".to_owned(), Value::from(id)),
+            ("file".to_owned(), token.to_value()),
+        ]);
+        self.run(ATTACH, arguments)?;
+        Ok(String::new())
+    }
+
+    /// Begins to fetch what an order refers to, once it is here.
+    fn fetch(&mut self, id: &str) -> Result<String, BenchError> {
+        let arguments = Object::from([("id".to_owned(), Value::from(id))]);
+        let (_observer, results) = self.observe(
+            "SELECT _id FROM orders WHERE _id = :id",
+            arguments,
+            |response| response.items.len() as u64,
+        )?;
+        await_value(&results, 1)?;
+        let document = DocumentId::from_value(&Value::from(id)).map_err(|error| wrong(&error))?;
+        let watch = Stopwatch::start();
+        let fetch = self
+            .database
+            .fetch_attachment("orders", &document, &["file"]);
+        let mut fetch = fetch.map_err(|error| wrong(&error))?;
+        self.fetching = Some(thread::spawn(move || {
+            let fetched = fetch.wait(None).map_err(|error| wrong(&error))?;
+            fetched.ok_or_else(|| wrong(&"the fetch ended"))?;
+            Ok(watch.elapsed().as_micros())
+        }));
+        Ok(String::new())
+    }
+
+    fn is_fetching(&self) -> String {
+        let is_over = self
+            .fetching
+            .as_ref()
+            .is_none_or(|fetching| fetching.is_finished());
+        u8::from(!is_over).to_string()
+    }
+
+    /// How long the fetch took, in microseconds.
+    fn fetched(&mut self) -> Result<String, BenchError> {
+        let fetching = self
+            .fetching
+            .take()
+            .ok_or_else(|| wrong(&"nothing is fetched"))?;
+        let fetched = fetching
+            .join()
+            .map_err(|_| wrong(&"the fetch panicked"))??;
+        Ok(fetched.to_string())
     }
 
     fn run(&self, statement: &str, arguments: Object) -> Result<Response, BenchError> {

@@ -84,6 +84,19 @@ fn order(number: u64) -> String {
     )
 }
 
+/// One MiB that no compressor makes smaller, the same in every run.
+pub(crate) fn noise(number: u64) -> Vec<u8> {
+    let mut state = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut bytes = Vec::with_capacity(1 << 20);
+    while bytes.len() < 1 << 20 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes
+}
+
 /// Characters that no compressor can foresee, and that every run has alike.
 fn random(number: u64) -> impl Iterator<Item = char> {
     let mut state = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
