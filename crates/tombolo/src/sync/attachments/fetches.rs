@@ -93,6 +93,11 @@ impl Fetches {
             handles: 0,
         });
         watched.handles += 1;
+        // It was here once, and was collected since.
+        if *watched.state.borrow() == FetchState::Complete {
+            let waits = FetchState::Waiting(FetchWait::Neighbour);
+            watched.state.send_replace(waits);
+        }
         let receiver = watched.state.subscribe();
         self.settle(&mut state);
         Ok(receiver)
