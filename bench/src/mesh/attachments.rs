@@ -168,57 +168,6 @@ fn failed(error: &dyn std::fmt::Display) -> BenchError {
 }
 
 fn render(machine: &str, mib: u64, rounds: &[Round]) -> String {
-    let each =
-        |value: &dyn Fn(&Round) -> f64| Summary::of(&rounds.iter().map(value).collect::<Vec<_>>());
-    let at = |samples: &[u32], share| {
-        if samples.is_empty() {
-            return 0.0;
-        }
-        f64::from(percentile(samples, share)) / 1e3
-    };
-    let rows = [
-        (
-            "plain TLS copy, MiB/s",
-            each(&|round| mib as f64 / round.copy_seconds),
-        ),
-        (
-            "attachment, MiB/s",
-            each(&|round| mib as f64 / round.fetch_seconds),
-        ),
-        (
-            "attachment of the copy",
-            each(&|round| round.copy_seconds / round.fetch_seconds),
-        ),
-        (
-            "processor seconds of both nodes",
-            each(&|round| round.cpu_seconds),
-        ),
-        (
-            "a change without, p50 ms",
-            each(&|round| at(&round.quiet, 0.5)),
-        ),
-        (
-            "a change without, p99 ms",
-            each(&|round| at(&round.quiet, 0.99)),
-        ),
-        (
-            "a change meanwhile, p50 ms",
-            each(&|round| at(&round.busy, 0.5)),
-        ),
-        (
-            "a change meanwhile, p99 ms",
-            each(&|round| at(&round.busy, 0.99)),
-        ),
-        ("changes meanwhile", each(&|round| round.busy.len() as f64)),
-        (
-            "memory grown at the holder, MiB",
-            each(&|round| round.holder_mib),
-        ),
-        (
-            "memory grown at the asker, MiB",
-            each(&|round| round.asker_mib),
-        ),
-    ];
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -231,8 +180,46 @@ fn render(machine: &str, mib: u64, rounds: &[Round]) -> String {
         rounds.len()
     );
     let _ = writeln!(text, "| what | value |\n|---|---|");
-    for (name, value) in rows {
-        let _ = writeln!(text, "| {name} | {} |", value.show(2));
+    for (name, measure) in MEASURES {
+        let values: Vec<f64> = rounds.iter().map(|round| measure(round, mib)).collect();
+        let _ = writeln!(text, "| {name} | {} |", Summary::of(&values).show(2));
     }
     text
+}
+
+/// What is told of each round, and how it follows from it.
+type Measure = (&'static str, fn(&Round, u64) -> f64);
+
+const MEASURES: [Measure; 11] = [
+    ("plain TLS copy, MiB/s", |round, mib| {
+        mib as f64 / round.copy_seconds
+    }),
+    ("attachment, MiB/s", |round, mib| {
+        mib as f64 / round.fetch_seconds
+    }),
+    ("attachment of the copy", |round, _| {
+        round.copy_seconds / round.fetch_seconds
+    }),
+    ("processor seconds of both nodes", |round, _| {
+        round.cpu_seconds
+    }),
+    ("a change without, p50 ms", |round, _| ms(&round.quiet, 0.5)),
+    ("a change without, p99 ms", |round, _| {
+        ms(&round.quiet, 0.99)
+    }),
+    ("a change meanwhile, p50 ms", |round, _| {
+        ms(&round.busy, 0.5)
+    }),
+    ("a change meanwhile, p99 ms", |round, _| {
+        ms(&round.busy, 0.99)
+    }),
+    ("changes meanwhile", |round, _| round.busy.len() as f64),
+    ("memory grown at the holder, MiB", |round, _| {
+        round.holder_mib
+    }),
+    ("memory grown at the asker, MiB", |round, _| round.asker_mib),
+];
+
+fn ms(sorted: &[u32], share: f64) -> f64 {
+    f64::from(percentile(sorted, share)) / 1e3
 }
