@@ -6,13 +6,28 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// What to run.
-#[derive(JsonSchema, Serialize)]
+/// What to run: one statement, or several that are kept together or not at all.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ExecuteRequest {
+    One(Statement),
+    Several(Statements),
+}
+
+/// Several statements.
+#[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub(super) struct ExecuteRequest {
+pub(super) struct Statements {
+    #[schemars(length(min = 1, max = tombolo::BATCH_STATEMENTS_MAX))]
+    statements: Vec<Statement>,
+}
+
+/// One statement.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Statement {
     /// The DQL statement. `query` is an older name of it.
     #[schemars(example = &"SELECT * FROM tasks WHERE done = :done")]
     pub(super) statement: String,
@@ -21,9 +36,30 @@ pub(super) struct ExecuteRequest {
     pub(super) args: Option<Map<String, Value>>,
 }
 
+/// What one statement gave, or several.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ExecuteResponse {
+    One(Executed),
+    Several(ExecutedAll),
+}
+
+/// What several statements gave.
+#[derive(JsonSchema)]
+pub(super) struct ExecutedAll {
+    /// Which commit holds what was written; missing if nothing was.
+    #[serde(rename = "transactionId")]
+    transaction_id: Option<u64>,
+    /// The same as `transactionId`.
+    #[serde(rename = "commitId")]
+    commit_id: Option<u64>,
+    /// One for each statement, in their order.
+    results: Vec<Executed>,
+}
+
 /// What a statement gave.
 #[derive(JsonSchema)]
-pub(super) struct ExecuteResponse {
+pub(super) struct Executed {
     /// Which commit holds what was written; missing if nothing was.
     #[serde(rename = "transactionId")]
     transaction_id: Option<u64>,

@@ -164,6 +164,16 @@ fn a_body_that_is_described_is_parsed_and_no_other() {
         (json!({ "statement": "S", "args": [] }), false),
         (json!({ "statement": "S", "more": 1 }), false),
         (json!([]), false),
+        (
+            json!({ "statements": [{ "statement": "S" }, { "statement": "T", "args": {} }] }),
+            true,
+        ),
+        (json!({ "statements": [] }), false),
+        (json!({ "statements": [{ "args": {} }] }), false),
+        (
+            json!({ "statements": [{ "statement": "S" }], "statement": "S" }),
+            false,
+        ),
     ] {
         assert_eq!(schema.is_valid(&body), fits, "{body}");
         let parsed = Asked::parse(body.to_string().as_bytes());
@@ -191,10 +201,12 @@ async fn answers_are_as_described() {
         ..tombolo::Response::default()
     };
     let schema = validator("ExecuteResponse");
-    for done in [done, select] {
-        let body = body_of(reply::executed(&done)).await;
+    for done in [&done, &select] {
+        let body = body_of(reply::executed(done)).await;
         assert!(schema.is_valid(&body), "{body}");
     }
+    let body = body_of(reply::executed_all(&[done, select])).await;
+    assert!(schema.is_valid(&body), "{body}");
     let mut refused = Refused::new(http::StatusCode::BAD_REQUEST, "syntax", "no");
     let schema = validator("Failure");
     for place in [None, Some((1, 2))] {
