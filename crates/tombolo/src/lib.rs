@@ -59,7 +59,9 @@ pub use sync::{
     PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX, Subscription, SyncError, SyncOptions,
     SyncStatus, WebSocketDoor, WebSocketServer,
 };
-pub use tombolo_document::attachment::{AttachmentId, AttachmentToken};
+pub use tombolo_document::attachment::{
+    AttachmentId, AttachmentToken, CHUNK_BYTES as ATTACHMENT_CHUNK_BYTES,
+};
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
 pub use tombolo_identity::{
     PeerPublicKey, Permissions, Quoted, RuleError, RuleSyntax, Rules, SharedKey, SharedKeyError,

@@ -45,7 +45,7 @@ fn the_start_says_where_it_listens_and_what_is_off() {
         "{said}"
     );
     assert!(
-        said.contains("attachments_download, logs are not built yet"),
+        said.contains("every route but logs, which is not built yet"),
         "{said}"
     );
     assert!(!node.address.ends_with(":0"), "{said}");

@@ -93,7 +93,9 @@ impl Access {
         reach(self.rules.as_ref().map(|rules| &rules.write), collection)
     }
 
-    fn reads_everything(&self) -> bool {
+    /// Whether every document may be read.
+    #[must_use]
+    pub fn reads_everything(&self) -> bool {
         let rules = self.rules.as_ref().map(|rules| &rules.read);
         rules.is_none_or(|rules| rules.iter().any(|rules| rules.is_everything()))
     }

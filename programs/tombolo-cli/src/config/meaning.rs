@@ -180,6 +180,9 @@ pub(crate) enum Encryption {
 pub(crate) struct Api {
     /// Bytes that a body of `/execute` may have; `None`: the route does not exist.
     pub(crate) execute_body_bytes_max: Option<usize>,
+    /// Bytes that an upload may have; `None`: the route does not exist.
+    pub(crate) attachments_upload_bytes_max: Option<u64>,
+    pub(crate) attachments_download: bool,
     pub(crate) health: bool,
     pub(crate) presence: bool,
     /// `serve_docs`.
@@ -190,6 +193,8 @@ impl Api {
     /// All that can be turned on, with usual limits.
     pub(crate) const EVERYTHING: Self = Self {
         execute_body_bytes_max: Some(2 * 1024 * 1024),
+        attachments_upload_bytes_max: Some(50 * 1024 * 1024),
+        attachments_download: true,
         health: true,
         presence: true,
         docs: true,
@@ -197,6 +202,8 @@ impl Api {
     /// No route but those of peers.
     pub(crate) const NOTHING: Self = Self {
         execute_body_bytes_max: None,
+        attachments_upload_bytes_max: None,
+        attachments_download: false,
         health: false,
         presence: false,
         docs: false,

@@ -17,6 +17,11 @@ use super::{resolve_auth, resolve_clients, resolve_limits, resolve_tls};
 const EXECUTE_BODY_MB: u64 = 2;
 /// Largest value it may have: a body is held in memory.
 const EXECUTE_BODY_MB_MAX: u64 = 64;
+/// Default of `http_api.attachments_upload.max_body_size_mb`.
+const UPLOAD_MB: u64 = 50;
+/// Largest value it may have: no attachment is longer.
+const UPLOAD_MB_MAX: u64 = 32 * 1024;
+const UPLOAD_BYTES: u64 = UPLOAD_MB * BYTES_PER_MB as u64;
 const BYTES_PER_MB: usize = 1024 * 1024;
 /// Largest value of `max_connections`.
 const CONNECTIONS_MAX: u64 = 1_000_000;
@@ -38,7 +43,7 @@ const FIRST_STEPS: [&str; 10] = [
 ];
 
 /// Routes that `http_api: true` will mean once they are built.
-const ROUTES_NOT_BUILT: [&str; 3] = ["attachments_upload", "attachments_download", "logs"];
+const ROUTES_NOT_BUILT: [&str; 1] = ["logs"];
 
 pub(super) fn http(
     raw: Placed<Setting<RawHttpServer>>,
@@ -182,11 +187,13 @@ fn api(
             if switch {
                 let missing = ROUTES_NOT_BUILT.join(", ");
                 findings.notice(format!(
-                    "http_api: true turns on execute and presence; {missing} are not built yet"
+                    "http_api: true turns on every route but {missing}, which is not built yet"
                 ));
             }
             return Api {
                 execute_body_bytes_max: megabytes(EXECUTE_BODY_MB).filter(|_| switch),
+                attachments_upload_bytes_max: switch.then_some(UPLOAD_BYTES),
+                attachments_download: switch,
                 health,
                 presence: switch,
                 docs,
@@ -194,7 +201,7 @@ fn api(
         }
         Setting::Given(raw) => raw,
     };
-    let others = [raw.attachments_upload, raw.attachments_download, raw.logs];
+    let others = [raw.logs];
     for (name, raw) in ROUTES_NOT_BUILT.iter().zip(others) {
         let path = format!("http_server.http_api.{name}");
         if let Some(raw) = raw
@@ -205,8 +212,14 @@ fn api(
     }
     Api {
         execute_body_bytes_max: execute(raw.execute, findings),
+        attachments_upload_bytes_max: upload(raw.attachments_upload, findings),
+        attachments_download: without_body(
+            "attachments_download",
+            raw.attachments_download,
+            findings,
+        ),
         health,
-        presence: presence(raw.presence, findings),
+        presence: without_body("presence", raw.presence, findings),
         docs,
     }
 }
@@ -220,22 +233,25 @@ fn execute(raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) -> Option
             enabled,
             max_body_size_mb,
         }) => {
-            let size = body_size(max_body_size_mb, findings);
+            let range = (EXECUTE_BODY_MB, EXECUTE_BODY_MB_MAX);
+            let size = body_size("execute", max_body_size_mb, range, findings);
+            let size = size.and_then(megabytes);
             size.filter(|_| enabled.is_none_or(|switch| switch.value))
         }
     }
 }
 
-fn presence(raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) -> bool {
+/// Whether an endpoint is on whose requests have no body.
+fn without_body(name: &str, raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) -> bool {
     let Some(raw) = raw else { return false };
     if let Setting::Given(RawEndpoint {
         max_body_size_mb: Some(size),
         ..
     }) = &raw.value
     {
-        let path = "http_server.http_api.presence.max_body_size_mb";
-        let what = "limits nothing: a request for presence has no body";
-        findings.refuse(path, size.referenced, what, "remove it");
+        let path = format!("http_server.http_api.{name}.max_body_size_mb");
+        let what = format!("limits nothing: a request for {name} has no body");
+        findings.refuse(&path, size.referenced, what, "remove it");
     }
     is_on(&raw.value)
 }
@@ -249,20 +265,38 @@ fn is_on(raw: &Setting<RawEndpoint>) -> bool {
     }
 }
 
-fn body_size(raw: Placed<u64>, findings: &mut Findings) -> Option<usize> {
-    let Some(raw) = raw else {
-        return megabytes(EXECUTE_BODY_MB);
-    };
-    if (1..=EXECUTE_BODY_MB_MAX).contains(&raw.value) {
-        return megabytes(raw.value);
+/// The size limit of an upload, or `None` if the route is off.
+fn upload(raw: Placed<Setting<RawEndpoint>>, findings: &mut Findings) -> Option<u64> {
+    match raw?.value {
+        Setting::Bool(switch) => switch.then_some(UPLOAD_BYTES),
+        Setting::Given(RawEndpoint {
+            enabled,
+            max_body_size_mb,
+        }) => {
+            let range = (UPLOAD_MB, UPLOAD_MB_MAX);
+            let size = body_size("attachments_upload", max_body_size_mb, range, findings);
+            let size = size.map(|size| size * BYTES_PER_MB as u64);
+            size.filter(|_| enabled.is_none_or(|switch| switch.value))
+        }
     }
-    let path = "http_server.http_api.execute.max_body_size_mb";
-    findings.refuse(
-        path,
-        raw.referenced,
-        "is out of range",
-        format!("write a number from 1 to {EXECUTE_BODY_MB_MAX}"),
-    );
+}
+
+/// The size of a body in MiB: what was typed, or the default.
+fn body_size(
+    endpoint: &str,
+    raw: Placed<u64>,
+    (default, most): (u64, u64),
+    findings: &mut Findings,
+) -> Option<u64> {
+    let Some(raw) = raw else {
+        return Some(default);
+    };
+    if (1..=most).contains(&raw.value) {
+        return Some(raw.value);
+    }
+    let path = format!("http_server.http_api.{endpoint}.max_body_size_mb");
+    let remedy = format!("write a number from 1 to {most}");
+    findings.refuse(&path, raw.referenced, "is out of range", remedy);
     None
 }
 

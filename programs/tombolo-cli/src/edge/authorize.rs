@@ -81,6 +81,23 @@ impl ExecutePermit {
 #[derive(Debug)]
 pub(crate) struct PresencePermit(());
 
+/// Proof that a client may upload attachments. Only this file makes one.
+#[derive(Debug)]
+pub(crate) struct UploadPermit(());
+
+/// Proof that a client may download attachments. Only this file makes one.
+#[derive(Debug)]
+pub(crate) struct DownloadPermit {
+    /// Which documents it may read: what they refer to is for it.
+    access: Access,
+}
+
+impl DownloadPermit {
+    pub(crate) fn into_access(self) -> Access {
+        self.access
+    }
+}
+
 /// Why a client was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuthRefusal {
@@ -263,6 +280,26 @@ impl Caller {
     /// Decides whether this client may see who is in the mesh.
     pub(crate) fn permit_presence(&self) -> Result<PresencePermit, AuthRefusal> {
         self.may_use(Endpoint::Presence).map(PresencePermit)
+    }
+
+    /// Decides whether this client may upload attachments.
+    pub(crate) fn permit_upload(&self) -> Result<UploadPermit, AuthRefusal> {
+        self.may_use(Endpoint::AttachmentsUpload).map(UploadPermit)
+    }
+
+    /// Decides whether this client may download attachments: those that a document refers to
+    /// which one of its sets for downloads lets it read.
+    pub(crate) fn permit_download(&self) -> Result<DownloadPermit, AuthRefusal> {
+        let endpoint = Endpoint::AttachmentsDownload;
+        self.may_use(endpoint)?;
+        let Some(sets) = self.sets()? else {
+            let access = Access::everything();
+            return Ok(DownloadPermit { access });
+        };
+        let sets = sets.filter(|set| set.endpoints.contains(&endpoint));
+        let read = sets.map(|set| Arc::clone(&set.read)).collect();
+        let access = Access::within(read, Vec::new());
+        Ok(DownloadPermit { access })
     }
 
     /// The sets that are valid; `None`: everything is allowed.

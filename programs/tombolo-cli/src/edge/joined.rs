@@ -3,16 +3,19 @@
 //! what takes longer runs on blocking threads, so many at a time, and the rest waits in a bounded line.
 
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 use tombolo::{
-    Batch, BatchError, Database, ExecuteError, Prepared, QueryError, Response, Step, WebSocketDoor,
+    Access, AttachmentId, AttachmentReader, AttachmentWriter, Batch, BatchError, Database,
+    ExecuteError, Prepared, QueryError, Response, Step, WebSocketDoor,
 };
 
-use super::authorize::PresencePermit;
+use super::attachments::ContentFailure;
+use super::authorize::{DownloadPermit, PresencePermit, UploadPermit};
 use super::node::{Failure, Node, PermittedStep, StepFailure};
 
 /// A read may hold an asynchronous thread this long, then it begins again on a thread of its own.
@@ -22,6 +25,9 @@ const TRIED_READ_LIMIT: Duration = Duration::from_micros(500);
 const SCANS_MAX: usize = 16;
 /// Longer reads that wait or run; one more is answered 503.
 const SCANS_WAITING_MAX: usize = 1024;
+/// Documents that are looked at for one that refers to an attachment and that a client may read.
+/// Should it be none of these, the attachment is not found for it.
+const DOCUMENTS_ASKED_MAX: usize = 10_000;
 
 /// A database that is asked from asynchronous code.
 pub(crate) struct JoinedDatabase {
@@ -145,9 +151,67 @@ impl Node for JoinedDatabase {
         serde_json::to_vec(&graph).map_err(|error| internal(chain(&error)))
     }
 
+    async fn begin_attachment(&self, _: UploadPermit) -> Result<AttachmentWriter, ContentFailure> {
+        let database = Arc::clone(&self.database);
+        aside(move || {
+            let begun = database.write_attachment();
+            begun.map_err(ContentFailure::Content)
+        })
+        .await
+    }
+
+    async fn find_attachment(
+        &self,
+        permit: DownloadPermit,
+        id: AttachmentId,
+    ) -> Result<Option<AttachmentReader>, ContentFailure> {
+        let database = Arc::clone(&self.database);
+        aside(move || find_attachment(&database, &permit.into_access(), id)).await
+    }
+
     fn websocket_door(&self) -> Option<WebSocketDoor> {
         self.database.websocket_door()
     }
+}
+
+/// Runs what waits for the disk on a thread of its own.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ContentFailure> + Send + 'static,
+) -> Result<T, ContentFailure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| {
+        let reason = error.to_string();
+        Err(ContentFailure::Internal { reason })
+    })
+}
+
+/// Content that this client may have: any, or what a document refers to that it may read.
+fn find_attachment(
+    database: &Database,
+    access: &Access,
+    id: AttachmentId,
+) -> Result<Option<AttachmentReader>, ContentFailure> {
+    if !access.reads_everything() {
+        let (mut asked, mut is_readable) = (0, false);
+        let visited = database
+            .snapshot()
+            .documents_mentioning(id, &mut |collection, document| {
+                is_readable = access.may_read(collection, document);
+                asked += 1;
+                if is_readable || asked == DOCUMENTS_ASKED_MAX {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+        visited.map_err(|error| ContentFailure::Internal {
+            reason: chain(&error),
+        })?;
+        if !is_readable {
+            return Ok(None);
+        }
+    }
+    database.attachment(id).map_err(ContentFailure::Content)
 }
 
 /// A place in the line of longer reads; given back when dropped.

@@ -1,6 +1,7 @@
 //! The edge server: one order of steps for every request, and one file for each endpoint.
 //! A permit stands between a client and the database, and every request is told to the recorder.
 
+mod attachments;
 mod authorize;
 mod clock;
 mod docs;
@@ -27,10 +28,12 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::Method;
-use tombolo_http::{Answer, Refusal, Request, Response};
+use http::request::Parts;
+use tombolo_http::{Answer, Refusal, Request, Response, TimeLimit};
 
 use crate::config::{Api, Config, Proxies};
 use crate::identity::IdentityService;
+use attachments::Transfers;
 use authorize::{Asking, Caller};
 use clock::Clock;
 use docs::Docs;
@@ -79,6 +82,7 @@ pub(crate) struct Edge<N> {
     docs: Option<Docs>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
+    transfers: Transfers,
     node: N,
 }
 
@@ -132,6 +136,7 @@ impl<N: Node> Edge<N> {
             identity,
             clock,
             recorder,
+            transfers: Transfers::new(),
             node,
         }
     }
@@ -165,6 +170,12 @@ impl<N: Node> Edge<N> {
             },
             Endpoint::Login => self.log_in(request, record).await,
             Endpoint::Sync => Ok(websocket::switch(request, self.node.websocket_door())),
+            Endpoint::AttachmentsUpload => {
+                attachments::upload(self, request, &caller, record).await
+            }
+            Endpoint::AttachmentsDownload => {
+                attachments::download(self, request, &caller, record).await
+            }
             Endpoint::Presence => presence::presence(self, request, &caller, record).await,
             Endpoint::Execute => execute::execute(self, request, &caller, record).await,
             // Endpoints that are not built have no route.
@@ -241,6 +252,18 @@ impl<N: Node> Answer for Edge<N> {
         record.status = Some(response.status());
         recording.conclude().await;
         response
+    }
+
+    /// What moves content takes as long as its bytes move.
+    fn time_limit(&self, head: &Parts) -> TimeLimit {
+        let below = self.routes.without_base_path(&head.uri);
+        let path = below.as_ref().unwrap_or(&head.uri).path();
+        match self.routes.find(path, &head.method) {
+            Ok(Endpoint::AttachmentsUpload | Endpoint::AttachmentsDownload) => {
+                TimeLimit::WhileBytesMove
+            }
+            _ => TimeLimit::OfServer,
+        }
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {

@@ -4,9 +4,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tombolo::{Object, Prepared, WebSocketDoor};
+use tombolo::{AttachmentId, AttachmentReader, AttachmentWriter, Object, Prepared, WebSocketDoor};
 
-use super::authorize::{ExecutePermit, PresencePermit};
+use super::attachments::ContentFailure;
+use super::authorize::{DownloadPermit, ExecutePermit, PresencePermit, UploadPermit};
 
 /// A database that runs statements and knows its neighbours.
 pub(crate) trait Node: Send + Sync + 'static {
@@ -23,6 +24,19 @@ pub(crate) trait Node: Send + Sync + 'static {
 
     /// This node and those that it is linked with, as JSON. Waits for nothing.
     fn presence(&self, permit: PresencePermit) -> Result<Vec<u8>, Failure>;
+
+    /// Begins new content of an attachment.
+    fn begin_attachment(
+        &self,
+        permit: UploadPermit,
+    ) -> impl Future<Output = Result<AttachmentWriter, ContentFailure>> + Send;
+
+    /// The content of an attachment; `None` if it is not held, or not for this client.
+    fn find_attachment(
+        &self,
+        permit: DownloadPermit,
+        id: AttachmentId,
+    ) -> impl Future<Output = Result<Option<AttachmentReader>, ContentFailure>> + Send;
 
     /// Where peers are let in over WebSocket; `None` while the node does not sync.
     fn websocket_door(&self) -> Option<WebSocketDoor>;

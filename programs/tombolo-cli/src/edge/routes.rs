@@ -4,6 +4,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tombolo::WEBSOCKET_PATH;
 use tombolo_identity::{CA_PATH, CHALLENGE_PATH, JWKS_PATH, LOGIN_PATH, REVOCATIONS_PATH};
 
+use super::attachments::{PATH as ATTACHMENTS, UPLOAD_PATH};
 use super::endpoint::Endpoint;
 use super::reply::Refused;
 use crate::config::Api;
@@ -11,11 +12,13 @@ use crate::identity;
 
 /// Every path that is served while its endpoint is on, as the description of the API writes it:
 /// a step in braces stands for a name.
-pub(super) const PATHS: [(&str, Endpoint); 18] = [
+pub(super) const PATHS: [(&str, Endpoint); 20] = [
     ("/execute", Endpoint::Execute),
     ("/{db_id}/execute", Endpoint::Execute),
     ("/api/v4/store/execute", Endpoint::Execute),
     ("/api/v5/store/execute", Endpoint::Execute),
+    (UPLOAD_PATH, Endpoint::AttachmentsUpload),
+    ("/attachments/{id}", Endpoint::AttachmentsDownload),
     ("/presence", Endpoint::Presence),
     ("/health", Endpoint::Health),
     ("/docs", Endpoint::Docs),
@@ -98,6 +101,7 @@ impl Routes {
         let endpoint = match whole.find(|(served, _)| *served == path) {
             Some((_, endpoint)) => *endpoint,
             None if self.login && identity::serves(path) => Endpoint::Login,
+            None if path.starts_with(ATTACHMENTS) => Endpoint::AttachmentsDownload,
             None => self.of_database(path)?,
         };
         if self.is_on(endpoint) {
@@ -126,6 +130,8 @@ impl Routes {
     pub(super) const fn is_on(&self, endpoint: Endpoint) -> bool {
         match endpoint {
             Endpoint::Execute => self.api.execute_body_bytes_max.is_some(),
+            Endpoint::AttachmentsUpload => self.api.attachments_upload_bytes_max.is_some(),
+            Endpoint::AttachmentsDownload => self.api.attachments_download,
             Endpoint::Presence => self.api.presence,
             Endpoint::Health => self.api.health,
             Endpoint::Docs => self.api.docs,

@@ -114,10 +114,10 @@ pub(crate) struct RawHttpApi {
     /// `POST /execute`: run a statement. Bodies have at most 2 MB unless `max_body_size_mb` says otherwise, from 1 to 64.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) execute: Placed<Setting<RawEndpoint>>,
-    /// Not built yet; `false` is taken.
+    /// `POST /attachments/upload`: keep the content of an attachment. It has at most 50 MiB unless `max_body_size_mb` says otherwise, from 1 to 32768.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) attachments_upload: Placed<Setting<RawEndpoint>>,
-    /// Not built yet; `false` is taken.
+    /// `GET /attachments/{id}`: the content of an attachment.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) attachments_download: Placed<Setting<RawEndpoint>>,
     /// `GET /presence`: who is in the mesh.

@@ -17,12 +17,16 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tombolo::{OutcomeKind, Prepared, Value, WebSocketDoor};
+use tombolo::{
+    AttachmentId, AttachmentReader, AttachmentWriter, Attachments, OutcomeKind, Prepared, Value,
+    WebSocketDoor,
+};
 use tombolo_http::{Limits, Listener, Server, Transport};
 
 use crate::api_key::{GeneratedKey, KeyHash};
 use crate::config::{Api, Clients, ForwardedHeader, Identity, PermissionSet, Proxies};
-use crate::edge::authorize::PresencePermit;
+use crate::edge::attachments::ContentFailure;
+use crate::edge::authorize::{DownloadPermit, PresencePermit, UploadPermit};
 use crate::edge::node::{Failure, Node, PermittedStep, StepFailure};
 use crate::edge::{Edge, Guard, Origins, Recorder, Settings, SystemClock, Throttle};
 use crate::recorder::NodeRecorder;
@@ -61,6 +65,19 @@ impl Node for Scripted {
 
     fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {
         Ok(br#"{"remotePeers":[]}"#.to_vec())
+    }
+
+    async fn begin_attachment(&self, _: UploadPermit) -> Result<AttachmentWriter, ContentFailure> {
+        let writer = Attachments::in_memory().begin_write();
+        writer.map_err(ContentFailure::Content)
+    }
+
+    async fn find_attachment(
+        &self,
+        _: DownloadPermit,
+        _: AttachmentId,
+    ) -> Result<Option<AttachmentReader>, ContentFailure> {
+        Ok(None)
     }
 
     fn websocket_door(&self) -> Option<WebSocketDoor> {
@@ -125,7 +142,7 @@ async fn serve<N: Node>(
 }
 
 /// Everybody is let in from everywhere.
-fn settings() -> Settings {
+pub(in crate::edge) fn settings() -> Settings {
     Settings {
         api: ALL,
         origins: Origins::new(None, false),
@@ -164,6 +181,8 @@ async fn serve_with<N: Node>(settings: Settings, limits: Limits, node: N) -> Run
 
 const ALL: Api = Api {
     execute_body_bytes_max: Some(1000),
+    attachments_upload_bytes_max: Some(1000),
+    attachments_download: true,
     ..Api::EVERYTHING
 };
 

@@ -53,7 +53,7 @@ async fn other_paths_and_databases_are_not_found() {
     assert_answer(&node.post("/a/b/execute", body).await, 404, "unknown_path");
     assert_answer(&node.post("/execute/", body).await, 404, "unknown_path");
     assert_answer(
-        &node.send("GET /attachments/x HTTP/1.1", "").await,
+        &node.send("GET /attachment/x HTTP/1.1", "").await,
         404,
         "unknown_path",
     );
