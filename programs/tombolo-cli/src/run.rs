@@ -199,6 +199,7 @@ fn open(settings: &Settings, directory: &Path) -> Result<Arc<Database>, RunError
     let mut options = Options::directory(&settings.id, directory);
     options.device_name.clone_from(&settings.device_name);
     options.on_lost_access = settings.on_lost_access;
+    options.auto_fetch_attachments = settings.auto_fetch_attachments;
     let database = Database::open(options).map_err(|error| RunError::Open {
         directory: directory.to_owned(),
         reason: chain(&error),

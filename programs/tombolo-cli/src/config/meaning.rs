@@ -38,6 +38,7 @@ pub(crate) struct Database {
     pub(crate) directory: Directory,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) on_lost_access: OnLostAccess,
+    pub(crate) auto_fetch_attachments: bool,
     /// `None`: it has no key, or nothing to use it on.
     pub(crate) mesh: Option<Mesh>,
 }

@@ -36,10 +36,6 @@ pub(super) fn database(
     }
     let mesh = resolve_mesh::mesh(raw.auth, raw.transport_config, surroundings, findings);
     let subscriptions = resolve_subscriptions::subscriptions(raw.subscriptions, findings);
-    findings.expect_false(
-        "database.auto_fetch_attachments",
-        raw.auto_fetch_attachments.as_ref(),
-    );
     let on_lost_access = on_lost_access(raw.on_lost_access, findings);
     let directory = match raw.persistence_dir {
         None => Some(Directory::NextToExecutable),
@@ -51,6 +47,7 @@ pub(super) fn database(
         directory: directory?,
         subscriptions,
         on_lost_access: on_lost_access?,
+        auto_fetch_attachments: raw.auto_fetch_attachments.is_some_and(|raw| raw.value),
         mesh,
     })
 }

@@ -30,7 +30,7 @@ pub(crate) struct RawDatabase {
     pub(crate) persistence_dir: Placed<WordOr<RawPath>>,
     /// Where the node listens for peers and whom it dials.
     pub(crate) transport_config: Placed<Setting<RawTransports>>,
-    /// Not built yet; `false` is taken.
+    /// Whether the content of attachments that documents here refer to is fetched from peers without being asked for.
     #[schemars(extend("default" = false))]
     pub(crate) auto_fetch_attachments: Placed<bool>,
     /// What becomes of documents that a login no longer lets this node read.
