@@ -48,7 +48,7 @@ pub use database::Database;
 pub use differ::{Diff, Differ};
 pub use error::{ExecuteError, OpenError, TransactionError};
 pub use login::{AuthObserver, AuthServer, AuthStatus, LoginError, LoginOutcome};
-pub use observe::{OBSERVERS_MAX, Observer};
+pub use observe::{OBSERVERS_MAX, Observer, WATCHES_MAX, Watch};
 pub use options::{OnLostAccess, Options, Storage};
 pub use peer_key::PeerKeyError;
 pub use response::Response;

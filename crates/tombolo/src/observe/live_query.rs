@@ -17,7 +17,7 @@ use crate::statements::Prepared;
 
 /// How the names of virtual collections begin. They follow no document, so any
 /// commit may change them.
-const SYSTEM: &str = "system:";
+pub(super) const SYSTEM: &str = "system:";
 
 /// A SELECT with its arguments, and the state of the store that it saw last.
 pub(super) struct LiveQuery {
@@ -43,6 +43,10 @@ impl Seen {
             log: snapshot.log_id(),
             commit: snapshot.last_commit(),
         }
+    }
+
+    pub(super) fn is_same_log(self, other: Self) -> bool {
+        self.log == other.log
     }
 }
 
@@ -154,6 +158,11 @@ impl Touched {
         });
         touched.unknown = read.is_err();
         touched
+    }
+
+    /// The collections; `None` if all of them may have changed.
+    pub(super) fn names(&self) -> Option<impl Iterator<Item = &String>> {
+        (!self.unknown).then(|| self.collections.keys())
     }
 
     fn after(&self, collection: &str, commit: u64) -> bool {

@@ -5,6 +5,7 @@
 
 mod live_query;
 mod observers;
+mod watches;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,13 +14,16 @@ use tombolo_document::Object;
 use tombolo_store::Store;
 
 pub use self::observers::{OBSERVERS_MAX, Observer};
+pub use self::watches::{WATCHES_MAX, Watch};
 
 use self::observers::Observers;
+use self::watches::Watches;
 use crate::access::Access;
 use crate::commit_feed::{CommitFeed, CommitListener};
 use crate::database::{Database, Executor};
 use crate::error::{ExecuteError, OpenError};
 use crate::response::Response;
+use crate::statements::Prepared;
 use crate::surroundings::ObserverDriver;
 
 impl Database {
@@ -69,18 +73,43 @@ impl Database {
         Ok(observer)
     }
 
-    /// Runs the observers whose rows may have changed, on this thread, and gives
-    /// how many were called. For those who chose [`ObserverDriver::Caller`];
-    /// otherwise a thread of the database does it. A second poll at the same
-    /// time does nothing.
+    /// Tells `on_touched` whenever a commit touched a collection of a SELECT, so
+    /// that its answer may be another one. It is told of all commits from now on
+    /// and perhaps of some just before; several commits may be told as one.
+    /// Nothing is run: who is told reads when it suits them, with whose rights
+    /// they like. `on_touched` must only take note, as others wait behind it.
+    ///
+    /// # Errors
+    /// [`ExecuteError::NotObservable`] for any other statement, and
+    /// [`ExecuteError::TooMany`] beyond [`WATCHES_MAX`].
+    pub fn watch(
+        &self,
+        statement: &Prepared,
+        on_touched: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Watch, ExecuteError> {
+        if !statement.0.is_select() {
+            return Err(ExecuteError::NotObservable);
+        }
+        let collections = statement.collections();
+        self.observers
+            .watches
+            .begin(collections, Arc::new(on_touched))
+    }
+
+    /// Tells the watches whose collections were touched and runs the observers
+    /// whose rows may have changed, on this thread, and gives how many were
+    /// called. For those who chose [`ObserverDriver::Caller`]; otherwise a
+    /// thread of the database does it. A second poll at the same time does
+    /// nothing.
     pub fn poll_observers(&self) -> usize {
-        self.observers.core.poll()
+        self.observers.watches.poll() + self.observers.core.poll()
     }
 }
 
 /// The observers with what runs them.
 pub(crate) struct ObserverShell {
     core: Arc<Observers>,
+    watches: Arc<Watches>,
     wake: Arc<Wake>,
     thread: Option<JoinHandle<()>>,
     /// The core looks at the store by itself, so commits end with the shell.
@@ -94,11 +123,13 @@ impl ObserverShell {
         feed: &Arc<CommitFeed>,
         driver: ObserverDriver,
     ) -> Result<Self, OpenError> {
+        let watches = Arc::new(Watches::new(Arc::clone(&store)));
         let core = Arc::new(Observers::new(store, executor));
         let wake = Arc::new(Wake::default());
-        let (is_somebody_there, woken) = (core.counter(), Arc::clone(&wake));
+        let (observes, watched) = (core.counter(), watches.counter());
+        let woken = Arc::clone(&wake);
         let listener = feed.listen(move |_| {
-            if is_somebody_there() {
+            if observes() || watched() {
                 woken.wake();
             }
         });
@@ -106,9 +137,11 @@ impl ObserverShell {
             ObserverDriver::Caller => None,
             ObserverDriver::Thread => {
                 let (core, wake) = (Arc::clone(&core), Arc::clone(&wake));
+                let watches = Arc::clone(&watches);
                 let builder = thread::Builder::new().name("tombolo-observers".to_owned());
                 let thread = builder.spawn(move || {
                     while wake.wait() {
+                        watches.poll();
                         core.poll();
                     }
                 });
@@ -117,6 +150,7 @@ impl ObserverShell {
         };
         Ok(Self {
             core,
+            watches,
             wake,
             thread,
             _listener: listener.expect("invariant: a new feed has room"),
