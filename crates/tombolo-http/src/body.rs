@@ -38,6 +38,10 @@ pub struct BodySender {
     is_broken: Arc<AtomicBool>,
 }
 
+/// Room for one chunk, kept until it is used or dropped.
+#[derive(Debug)]
+pub struct Room<'s>(mpsc::Permit<'s, Bytes>);
+
 /// The client left, or was cut off because it took nothing for too long. There is nothing to mend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the client has left, or took nothing for too long")]
@@ -99,6 +103,23 @@ impl BodySender {
         self.chunks.send(chunk).await.map_err(|_| ClientGone)
     }
 
+    /// Waits until a chunk can be handed over at once, so that it can be made as late as possible.
+    ///
+    /// # Errors
+    /// [`ClientGone`]: nobody will take more.
+    pub async fn room(&self) -> Result<Room<'_>, ClientGone> {
+        self.chunks
+            .reserve()
+            .await
+            .map(Room)
+            .map_err(|_| ClientGone)
+    }
+
+    /// As [`BodySender::room`], without waiting; `None` if there is none, or the client has gone.
+    pub fn try_room(&self) -> Option<Room<'_>> {
+        self.chunks.try_reserve().ok().map(Room)
+    }
+
     /// Completes when the client has gone, so that a route that has nothing to send hears of it.
     pub async fn client_gone(&self) {
         self.chunks.closed().await;
@@ -107,6 +128,13 @@ impl BodySender {
     /// Cuts the answer after what was sent, so that the client does not take it for a whole one.
     pub fn fail(self) {
         self.is_broken.store(true, Ordering::Release);
+    }
+}
+
+impl Room<'_> {
+    /// Hands over a chunk.
+    pub fn send(self, chunk: Bytes) {
+        self.0.send(chunk);
     }
 }
 

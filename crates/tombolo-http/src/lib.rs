@@ -22,7 +22,7 @@ mod tls;
 mod tls_error;
 
 pub use answer::{Answer, Refusal, Response, TimeLimit, json_response};
-pub use body::{AnswerCut, Body, BodySender, ClientGone};
+pub use body::{AnswerCut, Body, BodySender, ClientGone, Room};
 pub use certificate::{About, Certificate};
 pub use limits::Limits;
 pub use listen::{ListenError, Listener};

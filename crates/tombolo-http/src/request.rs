@@ -135,6 +135,11 @@ pub struct RequestId {
 const ID_BYTES: usize = 21;
 
 impl RequestId {
+    /// The request with this number of this process. The server counts them; a program needs it where it has no server.
+    pub const fn new(instance: u32, count: u64) -> Self {
+        Self { instance, count }
+    }
+
     /// The id as a header value, without going through the formatter.
     pub(crate) fn header_value(self) -> HeaderValue {
         let text = self.text();

@@ -186,6 +186,7 @@ pub(crate) struct Api {
     pub(crate) attachments_download: bool,
     pub(crate) health: bool,
     pub(crate) presence: bool,
+    pub(crate) observe: bool,
     /// `serve_docs`.
     pub(crate) docs: bool,
 }
@@ -198,6 +199,7 @@ impl Api {
         attachments_download: true,
         health: true,
         presence: true,
+        observe: true,
         docs: true,
     };
     /// No route but those of peers.
@@ -207,6 +209,7 @@ impl Api {
         attachments_download: false,
         health: false,
         presence: false,
+        observe: false,
         docs: false,
     };
 }

@@ -197,6 +197,7 @@ fn api(
                 health,
                 presence: switch,
                 docs,
+                observe: switch,
             };
         }
         Setting::Given(raw) => raw,
@@ -220,6 +221,7 @@ fn api(
         ),
         health,
         presence: without_body("presence", raw.presence, findings),
+        observe: without_body("observe", raw.observe, findings),
         docs,
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::{HeaderMap, header};
+use tokio::sync::watch;
 use tombolo::{Access, Prepared, StatementKind};
 
 use super::endpoint::Endpoint;
@@ -27,6 +28,8 @@ pub(crate) struct Guard {
     door: RwLock<Arc<Door>>,
     digest_key: [u8; 32],
     slow_checks: Throttle,
+    /// Tells those who stay for long that the clients are others now.
+    replaced: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -124,6 +127,7 @@ impl Guard {
             door: RwLock::new(Arc::new(Door::new(clients, digest_key))),
             digest_key,
             slow_checks: Throttle::new(vec![SLOW_CHECKS]),
+            replaced: watch::Sender::new(()),
         }
     }
 
@@ -133,6 +137,27 @@ impl Guard {
     pub(crate) fn replace(&self, clients: Clients) {
         let door = Arc::new(Door::new(clients, self.digest_key));
         *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
+        self.replaced.send_replace(());
+    }
+
+    /// Hears of each [`Guard::replace`] from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+
+    /// Who a client is by now that was let in earlier and is still here: with the rights
+    /// that its key gives at this moment, if it still gives any.
+    pub(crate) fn again(&self, caller: &Caller, now_ms: u64) -> Result<Caller, AuthRefusal> {
+        match (&*self.door(), caller) {
+            (Door::Open, _) => Ok(Caller::Anyone),
+            (Door::Keyed { .. }, Caller::Nobody | Caller::Anyone) => Err(AuthRefusal::NoKey),
+            (Door::Keyed { identities, .. }, Caller::Identity { identity, .. }) => {
+                let mut all = identities.iter();
+                let same = all.find(|other| other.hash == identity.hash);
+                let identity = Arc::clone(same.ok_or(AuthRefusal::UnknownKey)?);
+                Ok(Caller::Identity { identity, now_ms })
+            }
+        }
     }
 
     /// Finds out who asks.
@@ -245,6 +270,14 @@ impl Caller {
         statement: &Prepared,
     ) -> Result<ExecutePermit, AuthRefusal> {
         self.permit_statement(Endpoint::Execute, statement)
+    }
+
+    /// Decides whether this client may observe this statement, and which documents.
+    pub(crate) fn permit_observe(
+        &self,
+        statement: &Prepared,
+    ) -> Result<ExecutePermit, AuthRefusal> {
+        self.permit_statement(Endpoint::Observe, statement)
     }
 
     fn permit_statement(

@@ -1,6 +1,5 @@
 //! `POST /execute`: a body becomes statements, and these an answer. Several are kept together or not at all.
 
-use http::StatusCode;
 use tombolo_http::{Request, RequestId, Response};
 
 use super::Edge;
@@ -9,7 +8,8 @@ use super::node::{Node, PermittedStep};
 use super::question::{self, Asked, Question};
 use super::record::Record;
 use super::refuse::{
-    refuse_body, refuse_client, refuse_failed, refuse_question, refuse_unrecorded,
+    refuse_body, refuse_client, refuse_failed, refuse_other_than_json, refuse_question,
+    refuse_unrecorded,
 };
 use super::reply::{self, Refused};
 
@@ -21,12 +21,7 @@ pub(super) async fn execute<N: Node>(
 ) -> Result<Response, Refused> {
     let Request { head, body, id, .. } = request;
     if !question::is_json(&head.headers) {
-        let text = "send the body with content-type: application/json";
-        return Err(Refused::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not_json",
-            text,
-        ));
+        return Err(refuse_other_than_json());
     }
     let bytes_max = edge.routes.api().execute_body_bytes_max.unwrap_or_default();
     let body = body.read(bytes_max).await.map_err(refuse_body)?;

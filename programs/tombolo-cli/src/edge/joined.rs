@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tombolo::{
     Access, AttachmentId, AttachmentReader, AttachmentWriter, Batch, BatchError, Database,
-    ExecuteError, Prepared, QueryError, Response, Step, WebSocketDoor,
+    ExecuteError, Prepared, QueryError, Response, Step, Watch, WebSocketDoor,
 };
 
 use super::attachments::ContentFailure;
-use super::authorize::{DownloadPermit, PresencePermit, UploadPermit};
+use super::authorize::{DownloadPermit, ExecutePermit, PresencePermit, UploadPermit};
 use super::node::{Failure, Node, PermittedStep, StepFailure};
 
 /// A read may hold an asynchronous thread this long, then it begins again on a thread of its own.
@@ -144,6 +144,18 @@ impl Node for JoinedDatabase {
         }
     }
 
+    type Watch = Watch;
+
+    fn watch(
+        &self,
+        _: &ExecutePermit,
+        statement: &Prepared,
+        on_touched: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Watch, Failure> {
+        let watch = self.database.watch(statement, on_touched);
+        watch.map_err(failure)
+    }
+
     fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {
         let internal = |reason| Failure::Internal { reason };
         let graph = self.database.presence();
@@ -250,6 +262,11 @@ fn failure(error: ExecuteError) -> Failure {
         ExecuteError::Query(error) => query_failure(error),
         ExecuteError::Busy => Failure::Busy,
         ExecuteError::TransactionExpired { .. } => Failure::TimedOut,
+        ExecuteError::NotObservable => Failure::Statement {
+            code: "not_observable",
+            message: error.to_string(),
+            place: None,
+        },
         refused @ ExecuteError::NotPermitted { .. } => Failure::NotPermitted {
             message: refused.to_string(),
         },

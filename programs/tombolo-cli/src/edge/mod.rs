@@ -10,6 +10,7 @@ mod execute;
 mod health;
 mod joined;
 mod node;
+mod observe;
 mod openapi;
 mod origins;
 mod presence;
@@ -38,6 +39,7 @@ use authorize::{Asking, Caller};
 use clock::Clock;
 use docs::Docs;
 use node::Node;
+use observe::Observing;
 use openapi::Keys;
 use origins::Judged;
 use proxies::client_address;
@@ -83,7 +85,8 @@ pub(crate) struct Edge<N> {
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     transfers: Transfers,
-    node: N,
+    observing: Arc<Observing<N>>,
+    node: Arc<N>,
 }
 
 /// What the configuration says about the routes.
@@ -125,6 +128,11 @@ impl<N: Node> Edge<N> {
         let docs = api
             .docs
             .then(|| Docs::new(&openapi::document(&routes, keys)));
+        let node = Arc::new(node);
+        let door = observe::Door {
+            guard: Arc::clone(&guard),
+            clock: Arc::clone(&clock),
+        };
         Self {
             routes,
             docs,
@@ -137,6 +145,7 @@ impl<N: Node> Edge<N> {
             clock,
             recorder,
             transfers: Transfers::new(),
+            observing: Arc::new(Observing::new(Arc::clone(&node), request_timeout, door)),
             node,
         }
     }
@@ -178,6 +187,7 @@ impl<N: Node> Edge<N> {
             }
             Endpoint::Presence => presence::presence(self, request, &caller, record).await,
             Endpoint::Execute => execute::execute(self, request, &caller, record).await,
+            Endpoint::Observe => observe::observe(self, request, &caller, record).await,
             // Endpoints that are not built have no route.
             _ => Err(routes::unknown_path()),
         }
@@ -264,6 +274,10 @@ impl<N: Node> Answer for Edge<N> {
             }
             _ => TimeLimit::OfServer,
         }
+    }
+
+    fn stopping(&self) {
+        self.observing.stop();
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {

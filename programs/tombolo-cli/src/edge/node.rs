@@ -22,6 +22,18 @@ pub(crate) trait Node: Send + Sync + 'static {
         time_left: Option<Duration>,
     ) -> impl Future<Output = Result<Vec<tombolo::Response>, StepFailure>> + Send;
 
+    /// What ends the watching when it is dropped.
+    type Watch: Send + Sync + 'static;
+
+    /// Calls `on_touched` whenever a commit may have changed the answer of a SELECT; it must only
+    /// take note.
+    fn watch(
+        &self,
+        permit: &ExecutePermit,
+        statement: &Prepared,
+        on_touched: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self::Watch, Failure>;
+
     /// This node and those that it is linked with, as JSON. Waits for nothing.
     fn presence(&self, permit: PresencePermit) -> Result<Vec<u8>, Failure>;
 

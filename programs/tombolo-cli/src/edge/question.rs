@@ -47,6 +47,10 @@ pub(crate) enum QuestionError {
     Within { at: usize, error: Box<Self> },
     #[error("the member {name} must be an object of argument names and values")]
     NotArguments { name: &'static str },
+    #[error("args is not JSON: {0}")]
+    ArgumentsNotJson(json::JsonError),
+    #[error("the query has {name} more than once; send it once")]
+    Repeated { name: &'static str },
 }
 
 impl Asked {
@@ -103,6 +107,25 @@ impl Question {
                 return Err(QuestionError::SameTwice { newer, older });
             }
         }
+        Self::asked(statement, arguments)
+    }
+
+    /// Reads a body with one statement.
+    ///
+    /// # Errors
+    /// [`QuestionError`].
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, QuestionError> {
+        Self::of(json::parse(body).map_err(QuestionError::NotJson)?)
+    }
+
+    /// Takes what was asked under the names `statement` and `args`.
+    ///
+    /// # Errors
+    /// [`QuestionError`].
+    pub(crate) fn asked(
+        statement: Option<Value>,
+        arguments: Option<Value>,
+    ) -> Result<Self, QuestionError> {
         let statement = match statement {
             Some(Value::String(text)) => text,
             Some(_) => return Err(QuestionError::NotText { name: "statement" }),

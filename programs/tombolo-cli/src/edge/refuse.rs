@@ -50,6 +50,11 @@ pub(super) fn refuse_client(refusal: AuthRefusal) -> Refused {
     }
 }
 
+pub(super) fn refuse_other_than_json() -> Refused {
+    let text = "send the body with content-type: application/json";
+    Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", text)
+}
+
 pub(super) fn refuse_body(error: BodyError) -> Refused {
     let code = match error {
         BodyError::TooLarge { .. } => "body_too_large",
@@ -62,7 +67,9 @@ pub(super) fn refuse_body(error: BodyError) -> Refused {
 
 pub(super) fn refuse_question(error: question::QuestionError) -> Refused {
     let mut refused = Refused::new(StatusCode::BAD_REQUEST, "bad_body", error.to_string());
-    if let question::QuestionError::NotJson(error) = &error {
+    if let question::QuestionError::NotJson(error)
+    | question::QuestionError::ArgumentsNotJson(error) = &error
+    {
         refused.place = Some((error.line, error.column));
     }
     refused

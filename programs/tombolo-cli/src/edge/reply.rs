@@ -44,19 +44,26 @@ impl Refused {
         )
     }
 
+    /// Writes the member `error`.
+    pub(crate) fn write_error(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(br#"{"description":"#);
+        write_text(body, &self.description);
+        body.extend_from_slice(br#","code":"#);
+        write_text(body, self.code);
+        if let Some((line, column)) = self.place {
+            body.extend_from_slice(format!(r#","line":{line},"column":{column}"#).as_bytes());
+        }
+        body.push(b'}');
+    }
+
     /// The answer.
     pub(crate) fn response(&self) -> Response {
         let mut body = Vec::with_capacity(256);
         body.extend_from_slice(
-            br#"{"queryType":"unknown","items":[],"mutatedDocumentIds":[],"error":{"description":"#,
+            br#"{"queryType":"unknown","items":[],"mutatedDocumentIds":[],"error":"#,
         );
-        write_text(&mut body, &self.description);
-        body.extend_from_slice(br#","code":"#);
-        write_text(&mut body, self.code);
-        if let Some((line, column)) = self.place {
-            body.extend_from_slice(format!(r#","line":{line},"column":{column}"#).as_bytes());
-        }
-        body.extend_from_slice(br#"},"warnings":[],"totalWarningsCount":0}"#);
+        self.write_error(&mut body);
+        body.extend_from_slice(br#","warnings":[],"totalWarningsCount":0}"#);
         let mut response = json_response(self.status, body);
         let headers = response.headers_mut();
         if let Some((name, value)) = &self.header {
@@ -145,12 +152,12 @@ fn write_warnings(body: &mut Vec<u8>, warnings: &[String]) {
     body.push(b']');
 }
 
-fn write_value(body: &mut Vec<u8>, value: &Value) {
+pub(crate) fn write_value(body: &mut Vec<u8>, value: &Value) {
     serde_json::to_writer(body, value)
         .expect("invariant: values have string keys and a vector takes all bytes");
 }
 
-fn write_text(body: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_text(body: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(body, text)
         .expect("invariant: text is JSON and a vector takes all bytes");
 }

@@ -12,7 +12,7 @@ use crate::identity;
 
 /// Every path that is served while its endpoint is on, as the description of the API writes it:
 /// a step in braces stands for a name.
-pub(super) const PATHS: [(&str, Endpoint); 20] = [
+pub(super) const PATHS: [(&str, Endpoint); 21] = [
     ("/execute", Endpoint::Execute),
     ("/{db_id}/execute", Endpoint::Execute),
     ("/api/v4/store/execute", Endpoint::Execute),
@@ -20,6 +20,7 @@ pub(super) const PATHS: [(&str, Endpoint); 20] = [
     (UPLOAD_PATH, Endpoint::AttachmentsUpload),
     ("/attachments/{id}", Endpoint::AttachmentsDownload),
     ("/presence", Endpoint::Presence),
+    ("/observe", Endpoint::Observe),
     ("/health", Endpoint::Health),
     ("/docs", Endpoint::Docs),
     ("/docs/", Endpoint::Docs),
@@ -133,6 +134,7 @@ impl Routes {
             Endpoint::AttachmentsUpload => self.api.attachments_upload_bytes_max.is_some(),
             Endpoint::AttachmentsDownload => self.api.attachments_download,
             Endpoint::Presence => self.api.presence,
+            Endpoint::Observe => self.api.observe,
             Endpoint::Health => self.api.health,
             Endpoint::Docs => self.api.docs,
             Endpoint::Sync => true,
@@ -146,7 +148,8 @@ impl Routes {
 const fn methods(endpoint: Endpoint) -> Option<(&'static [Method], &'static str)> {
     match endpoint {
         Endpoint::Execute | Endpoint::AttachmentsUpload => Some((&[Method::POST], "POST")),
-        Endpoint::Sync | Endpoint::Login | Endpoint::Observe => None,
+        Endpoint::Observe => Some((&[Method::GET, Method::POST], "GET, POST")),
+        Endpoint::Sync | Endpoint::Login => None,
         _ => Some((&[Method::GET, Method::HEAD], "GET, HEAD")),
     }
 }

@@ -123,6 +123,9 @@ pub(crate) struct RawHttpApi {
     /// `GET /presence`: who is in the mesh.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) presence: Placed<Setting<RawEndpoint>>,
+    /// `/observe`: live queries, over server-sent events.
+    #[schemars(with = "Placed<Switch<RawEndpoint>>")]
+    pub(crate) observe: Placed<Setting<RawEndpoint>>,
     /// Not built yet; `false` is taken.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) logs: Placed<Setting<RawEndpoint>>,

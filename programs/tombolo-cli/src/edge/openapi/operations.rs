@@ -92,7 +92,24 @@ pub(super) fn of(
     if let Some(body) = request_body(path, endpoint, shapes) {
         operation["requestBody"] = body;
     }
-    vec![(method, operation)]
+    match endpoint {
+        Endpoint::Observe => observe(operation, shapes),
+        _ => vec![(method, operation)],
+    }
+}
+
+/// The same question in the query of a GET or in the body of a POST.
+fn observe(mut get: Value, shapes: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
+    get["responses"]["406"] = answer::<Failure>("The client takes no text/event-stream.", shapes);
+    let mut post = get.clone();
+    post["operationId"] = json!("post_observe");
+    let asked = shapes.subschema_for::<ExecuteRequest>();
+    post["requestBody"] = json!({ "required": true, "content": { JSON: { "schema": asked } } });
+    get["parameters"] = json!([
+        { "name": "statement", "in": "query", "required": true, "description": "A SELECT.", "schema": { "type": "string" } },
+        { "name": "args", "in": "query", "description": "Its arguments, as a JSON object.", "content": { JSON: { "schema": { "type": "object" } } } },
+    ]);
+    vec![("get", get), ("post", post)]
 }
 
 fn summary(path: &str, endpoint: Endpoint) -> (&'static str, &'static str) {

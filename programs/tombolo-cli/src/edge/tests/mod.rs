@@ -3,6 +3,7 @@
 mod bombs;
 mod docs;
 mod keys;
+mod observe;
 mod origins;
 mod permissions;
 mod records;
@@ -26,7 +27,7 @@ use tombolo_http::{Limits, Listener, Server, Transport};
 use crate::api_key::{GeneratedKey, KeyHash};
 use crate::config::{Api, Clients, ForwardedHeader, Identity, PermissionSet, Proxies};
 use crate::edge::attachments::ContentFailure;
-use crate::edge::authorize::{DownloadPermit, PresencePermit, UploadPermit};
+use crate::edge::authorize::{DownloadPermit, ExecutePermit, PresencePermit, UploadPermit};
 use crate::edge::node::{Failure, Node, PermittedStep, StepFailure};
 use crate::edge::{Edge, Guard, Origins, Recorder, Settings, SystemClock, Throttle};
 use crate::recorder::NodeRecorder;
@@ -61,6 +62,17 @@ impl Node for Scripted {
             responses.push(done.map_err(|failure| StepFailure { at, failure })?);
         }
         Ok(responses)
+    }
+
+    type Watch = ();
+
+    fn watch(
+        &self,
+        _: &ExecutePermit,
+        _: &Prepared,
+        _: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn presence(&self, _: PresencePermit) -> Result<Vec<u8>, Failure> {

@@ -63,7 +63,7 @@ async fn other_paths_and_databases_are_not_found() {
 async fn a_route_that_is_off_is_not_found() {
     let node = start(Api::NOTHING, Clients::Anyone, Limits::default()).await;
     assert_answer(&node.post("/execute", "{}").await, 404, "unknown_path");
-    for path in ["/health", "/presence", "/docs/"] {
+    for path in ["/health", "/presence", "/observe", "/docs/"] {
         let answer = node.send(&format!("GET {path} HTTP/1.1"), "").await;
         assert_answer(&answer, 404, "unknown_path");
     }
