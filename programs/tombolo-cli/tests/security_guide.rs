@@ -166,3 +166,17 @@ fn the_basic_configuration_asks_for_keys_and_starts_without_its_identity_service
     assert_eq!(started.execute(Some(&started.keys[1])), "401");
     assert_eq!(started.execute(Some(&started.keys[0])), "200");
 }
+
+#[test]
+fn the_complete_configuration_runs_as_it_stands() {
+    let started = start("5-complete.yaml", "");
+    started.both_curl_lines("200");
+    assert_eq!(started.execute(None), "401");
+    assert_eq!(started.execute(Some(&started.keys[0])), "200");
+    // `permissions: data` reads and writes documents and nothing else.
+    assert_eq!(started.execute(Some(&started.keys[1])), "200");
+    for directory in ["data", "audit", "app"] {
+        let found = started.node.directory().join(directory).read_dir();
+        assert!(found.unwrap().next().is_some(), "{directory} is empty");
+    }
+}
