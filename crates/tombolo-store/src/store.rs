@@ -5,6 +5,7 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -96,16 +97,24 @@ pub(crate) struct Surroundings {
 }
 
 /// The newest durable view.
-pub(crate) struct Published(Mutex<Arc<View>>);
+pub(crate) struct Published {
+    view: Mutex<Arc<View>>,
+    has_stopped: AtomicBool,
+}
 
 impl Published {
     pub(crate) fn view(&self) -> Arc<View> {
         // Held for one clone of a pointer; a panic in there is not possible.
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says that nothing will be written any more.
+    pub(crate) fn stop(&self) {
+        self.has_stopped.store(true, Ordering::Release);
     }
 
     pub(crate) fn publish(&self, view: View) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 }
 
@@ -132,7 +141,10 @@ impl Store {
             state: state.clone(),
             site: settings.site,
         };
-        let published = Arc::new(Published(Mutex::new(Arc::new(view))));
+        let published = Arc::new(Published {
+            view: Mutex::new(Arc::new(view)),
+            has_stopped: AtomicBool::new(false),
+        });
         let unmentioned = Arc::new(Unmentioned::default());
         let (queue, requests) = sync_channel(WRITES_WAITING_MAX);
         let writer = Writer {
@@ -181,6 +193,11 @@ impl Store {
     /// [`crate::UNMENTIONED_MAX`].
     pub fn take_unmentioned(&self) -> Option<BTreeSet<AttachmentId>> {
         self.unmentioned.take()
+    }
+
+    /// Whether a write or a flush failed, so that nothing is written until the store is opened anew.
+    pub fn has_stopped(&self) -> bool {
+        self.published.has_stopped.load(Ordering::Acquire)
     }
 
     /// Size and counters of the engine.

@@ -202,6 +202,7 @@ impl Writer {
             }
             Err(error) => {
                 self.stopped = true;
+                self.published.stop();
                 self.state = before;
                 Err(error)
             }

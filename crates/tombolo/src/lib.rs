@@ -36,6 +36,7 @@ mod place;
 pub mod replication;
 mod response;
 mod statements;
+mod store_status;
 mod surroundings;
 mod sync;
 mod transaction;
@@ -53,6 +54,7 @@ pub use options::{OnLostAccess, Options, Storage};
 pub use peer_key::PeerKeyError;
 pub use response::Response;
 pub use statements::Prepared;
+pub use store_status::StoreStatus;
 pub use surroundings::{ObserverDriver, Surroundings};
 pub use sync::{
     AttachmentFetch, FetchError, FetchState, FetchWait, MAX_LINKS_DEFAULT, Membership,

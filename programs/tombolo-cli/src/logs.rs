@@ -1,8 +1,10 @@
 //! Where the program's messages go: to the console, to the journal, to rolling files. Started once, before anything
 //! else can speak. Whoever logs never waits for a file.
 
+pub(crate) mod archive;
 mod console;
 mod file;
+mod redact;
 
 use std::io::{self, IsTerminal, stderr, stdout};
 use std::os::fd::AsFd;

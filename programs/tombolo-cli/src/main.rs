@@ -11,14 +11,17 @@ mod config_verbs;
 mod doctor;
 mod edge;
 mod enrolment;
+mod health;
 mod identity;
 mod logs;
+mod metrics;
 mod recorder;
 mod rolling;
 mod run;
 mod serving;
 mod shared_key;
 mod sync_report;
+mod upkeep;
 mod verbs;
 
 use std::process::ExitCode;

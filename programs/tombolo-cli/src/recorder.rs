@@ -8,22 +8,20 @@ use crate::audit::{
     Written, bounded,
 };
 use crate::edge::{Endpoint, LoginTold, Record, RecordPlace, Recorder};
+use crate::metrics::Metrics;
 
 /// Takes the records of a node.
 #[derive(Debug)]
 pub(crate) struct NodeRecorder {
     /// `None`: nobody keeps an audit log.
     audit: Option<Arc<Audit>>,
+    /// `None`: nobody counts.
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl NodeRecorder {
-    pub(crate) fn new(audit: Option<Arc<Audit>>) -> Self {
-        Self { audit }
-    }
-
-    /// The log that it writes to, for acts that are no requests.
-    pub(crate) fn audit(&self) -> Option<Arc<Audit>> {
-        self.audit.clone()
+    pub(crate) fn new(audit: Option<Arc<Audit>>, metrics: Option<Arc<Metrics>>) -> Self {
+        Self { audit, metrics }
     }
 }
 
@@ -42,6 +40,9 @@ impl Recorder for NodeRecorder {
 
     fn record(&self, record: &mut Record) -> Option<Written> {
         tell(record);
+        if let Some(metrics) = &self.metrics {
+            metrics.count(record);
+        }
         let audit = self.audit.as_ref()?;
         let RecordPlace::Taken(place) = std::mem::take(&mut record.place) else {
             return None;

@@ -17,9 +17,10 @@ use crate::config::{self, Checked, Config, Database as Settings, Enrolment, Iden
 use crate::edge::{JoinedDatabase, chain};
 use crate::enrolment::Member;
 use crate::identity::{self, IdentityService};
-use crate::recorder::NodeRecorder;
+use crate::logs::archive::Sources;
 use crate::serving::{self, Answering, ConfigSource, Serving};
-use crate::{logs, sync_report};
+use crate::upkeep::Upkeep;
+use crate::{health, logs, sync_report};
 
 /// At the end, reads whose clients have left may run this much longer.
 const ABANDONED_READS_LIMIT: Duration = Duration::from_secs(1);
@@ -77,7 +78,7 @@ pub(crate) fn run(checked: Checked, source: ConfigSource) -> Result<(), RunError
 fn start(
     (checked, source): (Checked, ConfigSource),
     runtime: &Runtime,
-    mut signals: Signals,
+    signals: Signals,
 ) -> Result<(), RunError> {
     let Checked {
         config,
@@ -86,8 +87,8 @@ fn start(
         sync,
         enrolment,
         identity,
+        log_directory,
         audit_directory,
-        ..
     } = checked;
     let Config {
         database: settings,
@@ -96,7 +97,7 @@ fn start(
         logging,
         ..
     } = config;
-    let audit = audit::of_node(audit_directory, &logging, &settings)?;
+    let audit = audit::of_node(audit_directory.as_deref(), &logging, &settings)?;
     let database = open(&settings, &data_directory)?;
     introduce(&settings, &data_directory, &notices);
     let identity = match identity {
@@ -111,26 +112,20 @@ fn start(
             join(&database, options, (enrolment, identity.as_ref()))?
         }
     };
+    let node = health::Node::new(&database, data_directory, audit.clone());
+    let sources = Sources::of(&logging, (log_directory, audit_directory));
+    let upkeep = Arc::new(Upkeep::new(node, sources));
     let answering = Answering {
         database_id: settings.id,
         node: JoinedDatabase::new(Arc::clone(&database)),
         identity,
-        recorder: Arc::new(NodeRecorder::new(audit.clone())),
+        upkeep,
     };
     audit::tell(audit.as_deref(), AdminAct::Start, "");
     runtime.block_on(async {
         let watchers = Watchers::start(&database, member);
-        let outcome = match http {
-            None => {
-                drop(answering);
-                signals.any().await;
-                Ok(())
-            }
-            Some(http) => {
-                let serving = Serving { http, tls, source };
-                serving::serve(serving, answering, signals).await
-            }
-        };
+        let serving = http.map(|http| Serving { http, tls, source });
+        let outcome = attend(serving, answering, signals).await;
         watchers.stop().await;
         outcome
     })?;
@@ -138,6 +133,20 @@ fn start(
     audit::tell(audit.as_deref(), AdminAct::Stop, "");
     drop(audit);
     say("stopped");
+    Ok(())
+}
+
+/// Serves, or waits where there is nothing to serve, until a signal comes.
+async fn attend(
+    serving: Option<Serving>,
+    answering: Answering,
+    mut signals: Signals,
+) -> Result<(), RunError> {
+    if let Some(serving) = serving {
+        return serving::serve(serving, answering, signals).await;
+    }
+    drop(answering);
+    signals.any().await;
     Ok(())
 }
 

@@ -71,7 +71,7 @@ fn problems_are_printed_in_the_order_of_the_file_with_carets() {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/problems_in_file_order.yaml");
     let (_, printed) = validate(&file);
     let positions =
-        ["device_name", "max_connections", "metrics"].map(|key| printed.find(key).unwrap());
+        ["device_name", "max_connections", "grpc_server"].map(|key| printed.find(key).unwrap());
     assert!(positions.is_sorted(), "{printed}");
     assert_eq!(printed.matches("  --> ").count(), 3, "{printed}");
     assert_eq!(printed.matches("^\n").count(), 3, "{printed}");

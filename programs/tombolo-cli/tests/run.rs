@@ -44,10 +44,6 @@ fn the_start_says_where_it_listens_and_what_is_off() {
         said.contains("mesh: off (database.auth is omitted"),
         "{said}"
     );
-    assert!(
-        said.contains("every route but logs, which is not built yet"),
-        "{said}"
-    );
     assert!(!node.address.ends_with(":0"), "{said}");
 }
 

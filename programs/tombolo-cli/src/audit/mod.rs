@@ -28,7 +28,7 @@ use thread::{Clerk, Message, Waiting};
 
 pub(crate) use book::Owner;
 pub(crate) use line::Position;
-pub(crate) use node::{of_node, tell};
+pub(crate) use node::{of_node, tell, tell_outcome};
 pub(crate) use record::{
     AdminAct, AdminRecord, AuditRecord, COLLECTIONS_MAX, LoginRecord, Outcome, RequestRecord,
     STATEMENTS_MAX, bounded,
@@ -176,7 +176,6 @@ impl Audit {
     }
 
     /// What it did since it was opened.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will read it"))]
     pub(crate) fn sums(&self) -> AuditSums {
         let Shared {
             taken,

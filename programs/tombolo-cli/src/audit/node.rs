@@ -1,7 +1,7 @@
 //! The audit log of a node as it runs: opened by its configuration, told of acts that nobody requested.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{AdminAct, AdminRecord, Audit, AuditError, Outcome, Owner};
@@ -13,7 +13,7 @@ use crate::config::{Database, Logging};
 /// # Errors
 /// [`AuditError`].
 pub(crate) fn of_node(
-    directory: Option<PathBuf>,
+    directory: Option<&Path>,
     logging: &Logging,
     database: &Database,
 ) -> Result<Option<Arc<Audit>>, AuditError> {
@@ -25,20 +25,29 @@ pub(crate) fn of_node(
         device: database.device_name.clone(),
     };
     let wanted = (wanted.rotation, wanted.reads);
-    Audit::open(&directory, wanted, owner, unix_ms()).map(|audit| Some(Arc::new(audit)))
+    Audit::open(directory, wanted, owner, unix_ms()).map(|audit| Some(Arc::new(audit)))
 }
 
 /// Writes down an act that succeeded. `detail` is ours and holds no secret.
 pub(crate) fn tell(audit: Option<&Audit>, act: AdminAct, detail: impl Into<Cow<'static, str>>) {
     if let Some(audit) = audit {
-        let (result, detail) = (Outcome::Done, detail.into());
-        audit.note(
-            AdminRecord {
-                act,
-                result,
-                detail,
-            },
-            unix_ms(),
-        );
+        tell_outcome(audit, (act, Outcome::Done), detail);
     }
+}
+
+/// Writes down an act and how it ended.
+pub(crate) fn tell_outcome(
+    audit: &Audit,
+    (act, result): (AdminAct, Outcome),
+    detail: impl Into<Cow<'static, str>>,
+) {
+    let detail = detail.into();
+    audit.note(
+        AdminRecord {
+            act,
+            result,
+            detail,
+        },
+        unix_ms(),
+    );
 }

@@ -114,6 +114,8 @@ pub(crate) struct AdminRecord {
 pub(crate) enum AdminAct {
     Start,
     Stop,
+    ConfigReload,
+    CertificateChange,
     Revocation,
 }
 

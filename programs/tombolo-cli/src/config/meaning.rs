@@ -189,6 +189,10 @@ pub(crate) struct Api {
     pub(crate) observe: bool,
     /// `serve_docs`.
     pub(crate) docs: bool,
+    pub(crate) logs: bool,
+    pub(crate) metrics: bool,
+    /// Whether the metrics need no key.
+    pub(crate) metrics_public: bool,
 }
 
 impl Api {
@@ -201,6 +205,9 @@ impl Api {
         presence: true,
         observe: true,
         docs: true,
+        logs: true,
+        metrics: true,
+        metrics_public: false,
     };
     /// No route but those of peers.
     pub(crate) const NOTHING: Self = Self {
@@ -211,6 +218,9 @@ impl Api {
         presence: false,
         observe: false,
         docs: false,
+        logs: false,
+        metrics: false,
+        metrics_public: false,
     };
 }
 

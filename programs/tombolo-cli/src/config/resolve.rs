@@ -112,7 +112,6 @@ pub(super) fn resolve(
 ) -> Result<Config, Vec<Problem>> {
     let mut findings = Findings::at(outside);
     findings.expect_off("grpc_server", raw.grpc_server.as_ref());
-    findings.expect_off("metrics", raw.metrics.as_ref());
     storage(raw.storage, &mut findings);
     let logging = resolve_logging::logging(raw.logging, &mut findings);
     let own = match &raw.identity_service {
@@ -130,7 +129,9 @@ pub(super) fn resolve(
         _ => Door::None,
     };
     let database = resolve_database::database(raw.database.value, (own, door), &mut findings);
-    let http = resolve_http::http(raw.http_server, raw.auth, insecure, &mut findings);
+    let metrics = raw.metrics.map(|raw| raw.value);
+    let auth = (raw.auth, metrics);
+    let http = resolve_http::http(raw.http_server, auth, insecure, &mut findings);
     let identity_service =
         resolve_identity::identity_service(raw.identity_service, http.as_ref(), &mut findings);
     let Findings {

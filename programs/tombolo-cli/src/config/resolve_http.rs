@@ -8,7 +8,7 @@ use tombolo_http::Limits;
 
 use super::meaning::{Api, Clients, Encryption, Http};
 use super::raw::{
-    Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, Setting, Spanned, WordOr,
+    Placed, RawAuth, RawEndpoint, RawHttpApi, RawHttpServer, RawMetrics, Setting, Spanned, WordOr,
 };
 use super::resolve::{Findings, InsecureListen};
 use super::{resolve_auth, resolve_clients, resolve_limits, resolve_tls};
@@ -42,12 +42,12 @@ const FIRST_STEPS: [&str; 10] = [
     "presence",
 ];
 
-/// Routes that `http_api: true` will mean once they are built.
-const ROUTES_NOT_BUILT: [&str; 1] = ["logs"];
-
 pub(super) fn http(
     raw: Placed<Setting<RawHttpServer>>,
-    raw_auth: Placed<Setting<WordOr<RawAuth>>>,
+    (raw_auth, metrics): (
+        Placed<Setting<WordOr<RawAuth>>>,
+        Option<Setting<RawMetrics>>,
+    ),
     insecure: InsecureListen,
     findings: &mut Findings,
 ) -> Option<Http> {
@@ -65,7 +65,12 @@ pub(super) fn http(
     let encryption = resolve_tls::encryption(raw.tls_config, findings);
     let health = raw.enable_healthcheck.is_some_and(|switch| switch.value);
     let docs = raw.serve_docs.is_some_and(|switch| switch.value);
-    let api = api(raw.http_api, (health, docs), findings);
+    let api = Api {
+        health,
+        docs,
+        ..api(raw.http_api, findings)
+    };
+    let api = with_metrics(api, metrics);
     let clients = auth.unwrap_or_else(|| {
         let remedy =
             "add auth with identities and permission_sets, or auth: dev_mode on a loopback address";
@@ -177,40 +182,21 @@ fn refuse_insecure(
 }
 
 /// Which routes are on.
-fn api(
-    raw: Spanned<Setting<RawHttpApi>>,
-    (health, docs): (bool, bool),
-    findings: &mut Findings,
-) -> Api {
+fn api(raw: Spanned<Setting<RawHttpApi>>, findings: &mut Findings) -> Api {
     let raw = match raw.value {
         Setting::Bool(switch) => {
-            if switch {
-                let missing = ROUTES_NOT_BUILT.join(", ");
-                findings.notice(format!(
-                    "http_api: true turns on every route but {missing}, which is not built yet"
-                ));
-            }
             return Api {
                 execute_body_bytes_max: megabytes(EXECUTE_BODY_MB).filter(|_| switch),
                 attachments_upload_bytes_max: switch.then_some(UPLOAD_BYTES),
                 attachments_download: switch,
-                health,
                 presence: switch,
-                docs,
                 observe: switch,
+                logs: switch,
+                ..Api::NOTHING
             };
         }
         Setting::Given(raw) => raw,
     };
-    let others = [raw.logs];
-    for (name, raw) in ROUTES_NOT_BUILT.iter().zip(others) {
-        let path = format!("http_server.http_api.{name}");
-        if let Some(raw) = raw
-            && is_on(&raw.value)
-        {
-            findings.not_built(&path, raw.referenced);
-        }
-    }
     Api {
         execute_body_bytes_max: execute(raw.execute, findings),
         attachments_upload_bytes_max: upload(raw.attachments_upload, findings),
@@ -219,10 +205,26 @@ fn api(
             raw.attachments_download,
             findings,
         ),
-        health,
-        presence: without_body("presence", raw.presence, findings),
         observe: without_body("observe", raw.observe, findings),
-        docs,
+        presence: without_body("presence", raw.presence, findings),
+        logs: without_body("logs", raw.logs, findings),
+        ..Api::NOTHING
+    }
+}
+
+fn with_metrics(api: Api, raw: Option<Setting<RawMetrics>>) -> Api {
+    let is_on = |switch: Placed<bool>, default| switch.map_or(default, |switch| switch.value);
+    let (metrics, metrics_public) = match raw {
+        None => (false, false),
+        Some(Setting::Bool(switch)) => (switch, false),
+        Some(Setting::Given(RawMetrics { enabled, public })) => {
+            (is_on(enabled, true), is_on(public, false))
+        }
+    };
+    Api {
+        metrics,
+        metrics_public,
+        ..api
     }
 }
 

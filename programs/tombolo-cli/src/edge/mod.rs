@@ -23,6 +23,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod upkeep;
 mod websocket;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use tombolo_http::{Answer, Refusal, Request, Response, TimeLimit};
 use crate::config::{Api, Config, Proxies};
 use crate::identity::IdentityService;
 use attachments::Transfers;
+use crate::upkeep::Upkeep;
 use authorize::{Asking, Caller};
 use clock::Clock;
 use docs::Docs;
@@ -87,6 +89,7 @@ pub(crate) struct Edge<N> {
     transfers: Transfers,
     observing: Arc<Observing<N>>,
     node: Arc<N>,
+    upkeep: Option<Arc<Upkeep>>,
 }
 
 /// What the configuration says about the routes.
@@ -106,6 +109,8 @@ pub(crate) struct Settings {
     pub(crate) identity: Option<Arc<IdentityService>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<dyn Recorder>,
+    /// `None`: nobody looks after the node.
+    pub(crate) upkeep: Option<Arc<Upkeep>>,
 }
 
 impl<N: Node> Edge<N> {
@@ -122,6 +127,7 @@ impl<N: Node> Edge<N> {
             identity,
             clock,
             recorder,
+            upkeep,
         } = settings;
         let keys = guard.keys();
         let routes = Routes::new(api, database_id, identity.is_some()).also_below(base_path);
@@ -146,6 +152,7 @@ impl<N: Node> Edge<N> {
             recorder,
             transfers: Transfers::new(),
             observing: Arc::new(Observing::new(Arc::clone(&node), request_timeout, door)),
+            upkeep,
             node,
         }
     }
@@ -173,6 +180,9 @@ impl<N: Node> Edge<N> {
         let caller = self.identify(&request, endpoint, (record, now)).await?;
         match endpoint {
             Endpoint::Health => Ok(health::health()),
+            Endpoint::Ready => upkeep::ready(self.upkeep.as_deref()),
+            Endpoint::Metrics => upkeep::metrics(self.upkeep.as_deref()),
+            Endpoint::Logs => upkeep::logs(self.upkeep.as_deref(), request.method()),
             Endpoint::Docs => match &self.docs {
                 Some(docs) => docs.answer(request.path()),
                 None => Err(routes::unknown_path()),
@@ -188,8 +198,6 @@ impl<N: Node> Edge<N> {
             Endpoint::Presence => presence::presence(self, request, &caller, record).await,
             Endpoint::Execute => execute::execute(self, request, &caller, record).await,
             Endpoint::Observe => observe::observe(self, request, &caller, record).await,
-            // Endpoints that are not built have no route.
-            _ => Err(routes::unknown_path()),
         }
     }
 
@@ -200,7 +208,8 @@ impl<N: Node> Edge<N> {
         endpoint: Endpoint,
         (record, now): (&mut Record, Duration),
     ) -> Result<Caller, Refused> {
-        if !endpoint.needs_key() {
+        let is_public = endpoint == Endpoint::Metrics && self.routes.api().metrics_public;
+        if !endpoint.needs_key() || is_public {
             return Ok(Caller::Nobody);
         }
         let now_ms = record.at.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::identity;
 
 /// Every path that is served while its endpoint is on, as the description of the API writes it:
 /// a step in braces stands for a name.
-pub(super) const PATHS: [(&str, Endpoint); 21] = [
+pub(super) const PATHS: [(&str, Endpoint); 24] = [
     ("/execute", Endpoint::Execute),
     ("/{db_id}/execute", Endpoint::Execute),
     ("/api/v4/store/execute", Endpoint::Execute),
@@ -22,6 +22,9 @@ pub(super) const PATHS: [(&str, Endpoint); 21] = [
     ("/presence", Endpoint::Presence),
     ("/observe", Endpoint::Observe),
     ("/health", Endpoint::Health),
+    ("/health/ready", Endpoint::Ready),
+    ("/metrics", Endpoint::Metrics),
+    ("/logs", Endpoint::Logs),
     ("/docs", Endpoint::Docs),
     ("/docs/", Endpoint::Docs),
     ("/docs/edge_server_api.json", Endpoint::Docs),
@@ -135,11 +138,12 @@ impl Routes {
             Endpoint::AttachmentsDownload => self.api.attachments_download,
             Endpoint::Presence => self.api.presence,
             Endpoint::Observe => self.api.observe,
-            Endpoint::Health => self.api.health,
+            Endpoint::Health | Endpoint::Ready => self.api.health,
+            Endpoint::Metrics => self.api.metrics,
+            Endpoint::Logs => self.api.logs,
             Endpoint::Docs => self.api.docs,
             Endpoint::Sync => true,
             Endpoint::Login => self.login,
-            _ => false,
         }
     }
 }

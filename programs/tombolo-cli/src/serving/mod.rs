@@ -1,5 +1,6 @@
 //! The HTTP server of a node: bound, given its routes, kept fresh, and ended in good order.
 
+mod audited;
 mod certificate;
 mod clients;
 mod expiry;
@@ -14,8 +15,9 @@ use tombolo_http::{Drained, Limits, Listener, Server, TlsIdentity, Transport};
 use crate::config::{Clients, Encryption, Http, LoadedTls};
 use crate::edge::{self, Edge, Guard, JoinedDatabase, Origins, SystemClock, Throttle};
 use crate::identity::IdentityService;
-use crate::recorder::NodeRecorder;
 use crate::run::{RunError, Signals, say};
+use crate::upkeep::Upkeep;
+use audited::AuditParty;
 use certificate::CertificateKeeper;
 use clients::ClientsKeeper;
 use reload::{Party, Reloader};
@@ -27,7 +29,7 @@ pub(crate) struct Answering {
     pub(crate) database_id: String,
     pub(crate) node: JoinedDatabase,
     pub(crate) identity: Option<Arc<IdentityService>>,
-    pub(crate) recorder: Arc<NodeRecorder>,
+    pub(crate) upkeep: Arc<Upkeep>,
 }
 
 /// What the configuration says about the server.
@@ -48,13 +50,19 @@ pub(crate) async fn serve(
     // What is in it ends with it.
     let mut beside = JoinSet::new();
     if let Some(service) = answering.identity.clone() {
-        beside.spawn(service.watch(answering.recorder.audit()));
+        beside.spawn(service.watch(answering.upkeep.node().audit()));
     }
     let mut parties: Vec<Box<dyn Party>> = Vec::new();
     let transport = transport(&http, tls, &source, &mut parties);
     let guard = guard(http.clients.clone())?;
     let keeper = ClientsKeeper::new(Arc::clone(&guard), http.clients.clone());
     parties.push(Box::new(keeper));
+    let node = answering.upkeep.node();
+    if let Transport::Tls(identity) = &transport {
+        node.watch_certificate(identity.clone());
+    }
+    // Last, so that it tells of what the others did.
+    parties.extend(AuditParty::of(node));
     let server = server((http, transport), guard, answering).await?;
     say(&format!("listening on {}", url(&server)));
     if let Some(hangup) = signals.hangup() {
@@ -133,7 +141,7 @@ async fn server(
         database_id,
         node,
         identity,
-        recorder,
+        upkeep,
     } = answering;
     let settings = edge::Settings {
         api,
@@ -146,7 +154,8 @@ async fn server(
         request_timeout,
         identity,
         clock: Arc::new(SystemClock::start()),
-        recorder,
+        recorder: Arc::new(upkeep.recorder()),
+        upkeep: Some(upkeep),
     };
     let answer = Edge::new(settings, node);
     Ok(Server {

@@ -82,7 +82,7 @@ impl Service {
             "database: {{ db_id: {DATABASE}, device_name: hub, persistence_dir: {{ path: data }} }}\n\
              http_server: {{ listen_addr: \"127.0.0.1:0\", tls_config: {tls}, http_api: true }}\n\
              auth: {auth}\n\
-             logging: {{ edge_server: {{ level: verbose }} }}\n\
+             logging: {{ ditto_sdk: verbose, edge_server: {{ level: verbose, audit_logs: {{ path: audit }}, rotating_logs: {{ directory: {{ path: logs }} }} }} }}\n\
              identity_service:\n  ca: {{ path: ca }}\n  providers: {providers}\n  limits: {limits}\n"
         );
         std::fs::write(&config, yaml).unwrap();

@@ -126,7 +126,7 @@ pub(crate) struct RawHttpApi {
     /// `/observe`: live queries, over server-sent events.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) observe: Placed<Setting<RawEndpoint>>,
-    /// Not built yet; `false` is taken.
+    /// The logs of the node as an archive.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) logs: Placed<Setting<RawEndpoint>>,
 }

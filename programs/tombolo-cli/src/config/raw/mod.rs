@@ -56,8 +56,22 @@ pub(super) struct RawConfig {
     /// Where documents are kept. Only `embedded` is built.
     #[schemars(with = "Placed<Setting<schema::Word<Embedded>>>", extend("default" = "embedded"))]
     pub(super) storage: Placed<Setting<WordOr<Anything>>>,
-    /// Not built yet; `false` and `null` are taken.
-    pub(super) metrics: Placed<Anything>,
+    /// Numbers for Prometheus at `GET /metrics`; `true` asks for a key there.
+    #[schemars(with = "Placed<schema::Switch<RawMetrics>>", extend("default" = false))]
+    pub(super) metrics: Placed<Setting<RawMetrics>>,
+}
+
+/// Numbers for Prometheus.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Metrics")]
+pub(super) struct RawMetrics {
+    /// Whether they are there.
+    #[schemars(extend("default" = true))]
+    pub(super) enabled: Placed<bool>,
+    /// Whether they need no key.
+    #[schemars(extend("default" = false))]
+    pub(super) public: Placed<bool>,
 }
 
 pub(super) struct DevMode;

@@ -10,6 +10,8 @@ use super::shapes::{
 };
 
 const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
+const OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// What every endpoint may answer instead of success: the status and what it means.
 const FAILURES: [(&str, &str); 11] = [
@@ -65,6 +67,10 @@ pub(super) fn of(
     let mut responses = failures::<Failure>(endpoint.needs_key(), shapes);
     match endpoint {
         Endpoint::Login => responses = failures::<LoginFailure>(true, shapes),
+        Endpoint::Ready => {
+            let told = of_type("It cannot; the lines tell why.", TEXT);
+            responses.insert("503".to_owned(), told);
+        }
         Endpoint::Sync => {
             responses.insert(
                 "101".to_owned(),
@@ -162,8 +168,11 @@ fn success(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) -> (&'s
         }
         (Endpoint::Presence, _) => ("200", answer::<PresenceGraph>("The graph.", shapes)),
         (Endpoint::Health, _) => ("200", answer::<Health>("It answers.", shapes)),
-        (Endpoint::Ready, _) => ("200", of_type("It can.", JSON)),
-        (Endpoint::Metrics, _) => ("200", of_type("The metrics.", "text/plain")),
+        (Endpoint::Ready, _) => (
+            "200",
+            of_type("It can; a line for each thing that was looked at.", TEXT),
+        ),
+        (Endpoint::Metrics, _) => ("200", of_type("The metrics.", OPEN_METRICS)),
         (Endpoint::Logs, _) => ("200", of_type("A .tar.gz archive.", "application/gzip")),
         (Endpoint::AttachmentsDownload, _) => {
             ("200", of_type("The content.", "application/octet-stream"))

@@ -123,7 +123,13 @@ struct Running {
 }
 
 async fn start(api: Api, clients: Clients, limits: Limits) -> Running {
-    start_recorded(api, clients, limits, Arc::new(NodeRecorder::new(None))).await
+    start_recorded(
+        api,
+        clients,
+        limits,
+        Arc::new(NodeRecorder::new(None, None)),
+    )
+    .await
 }
 
 async fn start_recorded(
@@ -169,7 +175,8 @@ pub(in crate::edge) fn settings() -> Settings {
         request_timeout: None,
         identity: None,
         clock: Arc::new(SystemClock::start()),
-        recorder: Arc::new(NodeRecorder::new(None)),
+        recorder: Arc::new(NodeRecorder::new(None, None)),
+        upkeep: None,
     }
 }
 

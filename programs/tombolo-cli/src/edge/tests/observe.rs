@@ -10,7 +10,7 @@ async fn start_database(clients: Clients) -> Running {
     let database = Arc::new(Database::open(Options::memory("db-1")).unwrap());
     let node = JoinedDatabase::new(database);
     let guard = Arc::new(Guard::new(clients, [3; 32]));
-    let recorder = Arc::new(NodeRecorder::new(None));
+    let recorder = Arc::new(NodeRecorder::new(None, None));
     serve(ALL, guard, Limits::default(), recorder, node).await
 }
 

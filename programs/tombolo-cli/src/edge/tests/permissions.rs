@@ -98,7 +98,7 @@ async fn world() -> World {
         ALL,
         Arc::clone(&guard),
         limits,
-        Arc::new(NodeRecorder::new(None)),
+        Arc::new(NodeRecorder::new(None, None)),
         node,
     )
     .await;

@@ -1,0 +1,28 @@
+//! How the store of a database is, for whoever watches the program around it.
+
+use tombolo_store::engine::EngineStats;
+
+use crate::Database;
+
+/// The store at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// Size and counters of the engine.
+    pub engine: EngineStats,
+    /// The newest commit; they are counted from 1.
+    pub last_commit: u64,
+    /// A write or a flush to the disk failed: reads go on, and every write is refused until the
+    /// database is opened anew.
+    pub has_stopped: bool,
+}
+
+impl Database {
+    /// How the store is. Waits for nobody.
+    pub fn store_status(&self) -> StoreStatus {
+        StoreStatus {
+            engine: self.store.engine_stats(),
+            last_commit: self.store.snapshot().last_commit(),
+            has_stopped: self.store.has_stopped(),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Whether the node can do its work: the store, the disk, the certificate, the audit log. A line for each, and no secret.
+//! The same looks feed the metrics.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+
+use tombolo::Database;
+use tombolo_http::TlsIdentity;
+
+use crate::audit::{Audit, AuditSums};
+use crate::clock::unix_ms;
+
+/// A certificate that ends sooner than this is warned of.
+const CERTIFICATE_ALARM_S: i64 = 14 * 24 * 60 * 60;
+/// With less free than this a node takes no more load.
+const DISK_FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    database: Weak<Database>,
+    directory: PathBuf,
+    audit: Option<Arc<Audit>>,
+    /// Empty: plain HTTP, or no HTTP.
+    certificate: Arc<OnceLock<TlsIdentity>>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, PartialEq, Eq)]
+struct Check {
+    name: &'static str,
+    state: State,
+    text: String,
+}
+
+/// How it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// The node works, and will not for ever.
+    Warning,
+    /// The node cannot do its work.
+    Bad,
+}
+
+/// The answer of `GET /health/ready`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Readiness {
+    pub(crate) is_ready: bool,
+    /// A line for each check.
+    pub(crate) text: String,
+}
+
+impl Node {
+    pub(crate) fn new(
+        database: &Arc<Database>,
+        directory: PathBuf,
+        audit: Option<Arc<Audit>>,
+    ) -> Self {
+        Self {
+            database: Arc::downgrade(database),
+            directory,
+            audit,
+            certificate: Arc::default(),
+        }
+    }
+
+    pub(crate) fn database(&self) -> Option<Arc<Database>> {
+        self.database.upgrade()
+    }
+
+    pub(crate) fn audit(&self) -> Option<Arc<Audit>> {
+        self.audit.clone()
+    }
+
+    /// Told once of the certificate that the HTTP server uses, whatever it will be.
+    pub(crate) fn watch_certificate(&self, identity: TlsIdentity) {
+        // A second one is not there.
+        let _ = self.certificate.set(identity);
+    }
+
+    pub(crate) fn audit_sums(&self) -> Option<AuditSums> {
+        self.audit.as_ref().map(|audit| audit.sums())
+    }
+
+    pub(crate) fn certificate_expires_s(&self) -> Option<i64> {
+        let certificate = self.certificate.get()?.certificate()?;
+        Some(certificate.about().not_after_unix_s)
+    }
+
+    /// `None`: the system does not say.
+    pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.directory).ok()?;
+        found.f_bavail.checked_mul(found.f_frsize)
+    }
+
+    /// Looks at everything.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let checks = [
+            self.store(),
+            disk(self.disk_free_bytes()),
+            certificate(self.certificate_expires_s(), unix_ms()),
+            self.audit_log(),
+        ];
+        let mut text = String::new();
+        for Check {
+            name,
+            state,
+            text: what,
+        } in &checks
+        {
+            let state = match state {
+                State::Good => "ok",
+                State::Warning => "warning",
+                State::Bad => "failed",
+            };
+            // A string takes everything.
+            let _ = writeln!(text, "{name}: {state}: {what}");
+        }
+        Readiness {
+            is_ready: checks.iter().all(|check| check.state != State::Bad),
+            text,
+        }
+    }
+
+    fn store(&self) -> Check {
+        let (state, text) = match self.database() {
+            None => (State::Bad, "closed"),
+            Some(database) if database.store_status().has_stopped => (
+                State::Bad,
+                "a write failed and nothing is written until the node is started anew",
+            ),
+            Some(_) => (State::Good, "open"),
+        };
+        Check {
+            name: "store",
+            state,
+            text: text.to_owned(),
+        }
+    }
+
+    fn audit_log(&self) -> Check {
+        let (state, text) = match self.audit_sums() {
+            None => (State::Good, "off"),
+            Some(sums) if sums.is_failing => (State::Bad, "cannot be written"),
+            Some(_) => (State::Good, "written"),
+        };
+        Check {
+            name: "audit",
+            state,
+            text: text.to_owned(),
+        }
+    }
+}
+
+fn disk(free_bytes: Option<u64>) -> Check {
+    let (state, text) = match free_bytes {
+        None => (
+            State::Warning,
+            "the system does not say how much is free".to_owned(),
+        ),
+        Some(bytes) => {
+            let state = if bytes < DISK_FREE_BYTES_MIN {
+                State::Bad
+            } else {
+                State::Good
+            };
+            (state, format!("{} MiB free", bytes / (1024 * 1024)))
+        }
+    };
+    Check {
+        name: "disk",
+        state,
+        text,
+    }
+}
+
+fn certificate(expires_s: Option<i64>, now_ms: u64) -> Check {
+    let now_s = i64::try_from(now_ms / 1000).unwrap_or(i64::MAX);
+    let (state, text) = match expires_s.map(|at| at.saturating_sub(now_s)) {
+        None => (State::Good, "none".to_owned()),
+        Some(left) if left <= 0 => (State::Bad, "has expired: renew it".to_owned()),
+        Some(left) => {
+            let state = if left < CERTIFICATE_ALARM_S {
+                State::Warning
+            } else {
+                State::Good
+            };
+            (
+                state,
+                format!(
+                    "ends in {} days and {} hours",
+                    left / 86_400,
+                    left % 86_400 / 3_600
+                ),
+            )
+        }
+    };
+    Check {
+        name: "certificate",
+        state,
+        text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_told_of_before_it_ends() {
+        let state = |expires_s| certificate(expires_s, 1_000_000).state;
+        assert_eq!(state(None), State::Good);
+        assert_eq!(state(Some(1000 + CERTIFICATE_ALARM_S)), State::Good);
+        assert_eq!(state(Some(1000 + CERTIFICATE_ALARM_S - 1)), State::Warning);
+        assert_eq!(state(Some(1001)), State::Warning);
+        assert_eq!(state(Some(1000)), State::Bad);
+    }
+
+    #[test]
+    fn a_disk_is_full_below_the_limit_and_not_at_it() {
+        assert_eq!(disk(Some(DISK_FREE_BYTES_MIN)).state, State::Good);
+        assert_eq!(disk(Some(DISK_FREE_BYTES_MIN - 1)).state, State::Bad);
+        assert_eq!(disk(None).state, State::Warning);
+    }
+
+    #[test]
+    fn a_node_is_ready_until_its_store_is_gone() {
+        let database = Arc::new(Database::open(tombolo::Options::memory("db-1")).unwrap());
+        let directory = std::env::temp_dir();
+        let node = Node::new(&database, directory, None);
+        let found = node.readiness();
+        assert!(found.is_ready, "{}", found.text);
+        assert_eq!(found.text.lines().count(), 4);
+        assert!(found.text.starts_with("store: ok: open\ndisk: ok: "));
+        drop(database);
+        assert!(!node.readiness().is_ready);
+    }
+}

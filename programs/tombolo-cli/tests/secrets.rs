@@ -1,0 +1,245 @@
+//! Secrets that a node holds and meets never leave it in a log, a number, an archive or an error, at any level;
+//! and no two installs share one.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test whose world cannot be set up has failed"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+
+use support::identity::{PLAYGROUND, Service, device};
+use support::{Node, get, plain, text, tombolo};
+
+const TOKEN: &str = "s3cr3t-shared";
+const WRONG_TOKEN: &str = "gu3ss3d-t0ken";
+const WRONG_KEY: &str = "Z3Vlc3NlZC1rZXktZ3Vlc3NlZC1rZXktZ3Vlc3M";
+const VALUE: &str = "v4lue-of-a-document";
+
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn api_key() -> (String, String) {
+    let output = tombolo(&["api-key", "generate"]);
+    let mut lines = text(&output.stdout)
+        .lines()
+        .map(|line| line.split(": ").nth(1).unwrap().to_owned());
+    (lines.next().unwrap(), lines.next().unwrap())
+}
+
+fn execute(key: &str, statement: &str) -> String {
+    let body = format!("{{\"statement\":{statement:?}}}");
+    format!(
+        "POST /execute HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nuser-agent: a\u{9b}31mred\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A key in the forms in which it could be told.
+fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    vec![
+        secret.to_vec(),
+        hex.into_bytes(),
+        BASE64_STANDARD.encode(secret).into_bytes(),
+        BASE64_URL_SAFE_NO_PAD.encode(secret).into_bytes(),
+    ]
+}
+
+#[test]
+fn t55_no_seeded_secret_is_in_a_log_a_number_an_archive_or_an_error() {
+    let (key, hash) = api_key();
+    let auth = format!(
+        "{{ identities: {{ ada: {{ credential: {{ api_key: \"{hash}\" }}, permissions: [all] }} }}, permission_sets: {{ all: {{ permissions: full }} }} }}\nmetrics: true"
+    );
+    let service = Service::start_with(&format!("{{ {PLAYGROUND} }}"), "", "dev_mode", &auth);
+    let mut told = Vec::new();
+    let granted = service.login(&device(), "__playgroundProvider", TOKEN);
+    assert_eq!(granted.status, 200, "{}", granted.text());
+    let login = granted.granted();
+    for (provider, token) in [
+        ("__playgroundProvider", WRONG_TOKEN),
+        ("nobody\r\nERROR forged\u{1b}[2J", WRONG_TOKEN),
+    ] {
+        told.extend(service.login(&device(), provider, token).body);
+    }
+    told.extend(
+        service
+            .post(format!("{{\"token\":\"{WRONG_TOKEN}").as_bytes())
+            .body,
+    );
+    for (key, statement) in [
+        (
+            key.as_str(),
+            format!("INSERT INTO tasks DOCUMENTS ({{'_id':'{VALUE}','a':'{VALUE}'}})"),
+        ),
+        (key.as_str(), "SELECT nonsense FROM".to_owned()),
+        (WRONG_KEY, "SELECT * FROM tasks".to_owned()),
+    ] {
+        let reply = service.ask(execute(key, &statement).as_bytes());
+        if reply.status != 200 {
+            told.extend(reply.head.into_bytes());
+            told.extend(reply.body);
+        }
+    }
+    let keyed = |path: &str| {
+        let request = get(path).replace(
+            "\r\n\r\n",
+            &format!("\r\nauthorization: Bearer {key}\r\n\r\n"),
+        );
+        service.ask(request.as_bytes())
+    };
+    let metrics = keyed("/metrics");
+    assert_eq!(metrics.status, 200);
+    told.extend(metrics.body);
+    let archive = keyed("/logs");
+    assert_eq!(archive.status, 200);
+    let start = archive
+        .body
+        .windows(2)
+        .position(|two| two == [0x1f, 0x8b])
+        .unwrap();
+    // Chunks of the transfer stand between the bytes, so only the files themselves are looked at below.
+    assert!(start < 16);
+    let home = service.home().to_owned();
+    assert!(service.verb(&["revoke", "--user", "ada"]).status.success());
+
+    let mut secrets: Vec<Vec<u8>> = [TOKEN, WRONG_TOKEN, WRONG_KEY, VALUE, &key, &login.token]
+        .map(|secret| secret.as_bytes().to_vec())
+        .to_vec();
+    let ca = files(&home.join("ca"));
+    let data = files(&home.join("data"));
+    let mut keys = 0;
+    for path in ca.iter().chain(&data) {
+        let name = path.file_name().unwrap().to_string_lossy();
+        let bytes = std::fs::read(path).unwrap();
+        let is_key = name == "peer.key" || name.ends_with(".pem");
+        if is_key && (32..4096).contains(&bytes.len()) {
+            secrets.extend(forms(&bytes));
+            keys += 1;
+        }
+    }
+    assert!(
+        keys >= 2,
+        "the keys of the authority and of the device: {ca:?} {data:?}"
+    );
+
+    let mut haystacks = vec![
+        ("answers".to_owned(), told),
+        ("console".to_owned(), service.log().into_bytes()),
+    ];
+    for path in files(&home.join("logs"))
+        .into_iter()
+        .chain(files(&home.join("audit")))
+    {
+        haystacks.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+    }
+    assert!(haystacks.len() >= 5, "both logs and the head");
+    for (name, haystack) in &haystacks {
+        for secret in &secrets {
+            let found = haystack.windows(secret.len()).any(|part| part == secret);
+            assert!(!found, "{name} tells {:?}", String::from_utf8_lossy(secret));
+        }
+    }
+    // What was tried is told, and nobody forged a line or steered a terminal.
+    let console = service.log();
+    assert!(
+        !console.contains("\nERROR forged") && !console.contains('\u{1b}'),
+        "{console}"
+    );
+    let audit = std::fs::read_to_string(home.join("audit/audit.jsonl")).unwrap();
+    for part in [
+        r#""endpoint":"login","#,
+        r#""code":"login_refused""#,
+        r#""code":"unknown_key""#,
+        r#""identity":"ada","endpoint":"execute","statements":["insert"]"#,
+        r#""identity":"ada","endpoint":"logs""#,
+        r#""provider":"__playgroundProvider""#,
+    ] {
+        assert!(audit.contains(part), "{part} in {audit}");
+    }
+    assert!(!audit.contains('\u{1b}') && !audit.contains("\nERROR"));
+    let verified = tombolo(&["audit", "verify", home.join("audit").to_str().unwrap()]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
+#[test]
+fn t58_two_fresh_installs_share_no_secret_and_their_keys_are_their_owners_alone() {
+    let mut secrets: Vec<BTreeSet<Vec<u8>>> = Vec::new();
+    for _ in 0..2 {
+        let service = Service::start(&format!("{{ {PLAYGROUND} }}"));
+        let mut own = BTreeSet::new();
+        for directory in ["ca", "data"] {
+            for path in files(&service.home().join(directory)) {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                let bytes = std::fs::read(&path).unwrap();
+                let is_key = name == "peer.key" || name.ends_with(".pem");
+                if is_key && (32..4096).contains(&bytes.len()) {
+                    let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+                    assert_eq!(mode, 0o600, "{}", path.display());
+                    own.insert(bytes);
+                }
+            }
+        }
+        assert!(own.len() >= 2);
+        secrets.push(own);
+    }
+    assert!(secrets[0].is_disjoint(&secrets[1]));
+    let (first, second) = (api_key(), api_key());
+    assert!(first.0 != second.0 && first.1 != second.1);
+    let shared = || tombolo(&["shared-key", "generate"]).stdout;
+    assert_ne!(shared(), shared());
+    // Two chains of audit logs are two chains.
+    let chain = || {
+        let node = Node::start(&plain(
+            "logging: { edge_server: { audit_logs: { path: audit } } }\n",
+        ));
+        let directory = node.stop();
+        let mut text = String::new();
+        let mut file = std::fs::File::open(directory.path().join("audit/audit.jsonl")).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text.split("\"chain\":\"").nth(1).unwrap()[..16].to_owned()
+    };
+    assert_ne!(chain(), chain());
+}
+
+#[test]
+fn t58_nothing_that_is_shipped_has_a_credential_that_works() {
+    // The examples name no key of anybody, and no file that is shipped holds a private key.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for directory in ["examples", "packaging"] {
+        for path in files(&root.join(directory)) {
+            let Ok(text) = std::fs::read_to_string(&path) else {
+                continue;
+            };
+            let shown = path.display();
+            assert!(!text.contains("PRIVATE KEY-----"), "{shown}");
+            assert!(!text.contains("Generated Private Key: "), "{shown}");
+        }
+    }
+    let (key, hash) = api_key();
+    let output = tombolo(&["api-key", "validate", "--key", &key, "--hash", &hash]);
+    assert!(output.status.success());
+    let output = tombolo(&["api-key", "validate", "--key", WRONG_KEY, "--hash", &hash]);
+    assert!(!output.status.success());
+}
