@@ -35,8 +35,8 @@ use tombolo_http::{Answer, Refusal, Request, Response, TimeLimit};
 
 use crate::config::{Api, Config, Proxies};
 use crate::identity::IdentityService;
-use attachments::Transfers;
 use crate::upkeep::Upkeep;
+use attachments::Transfers;
 use authorize::{Asking, Caller};
 use clock::Clock;
 use docs::Docs;

@@ -35,6 +35,8 @@ pub(super) fn answer<N: Node>(query: LiveQuery<N>, initial: Bytes) -> Response {
 async fn run<N: Node>(query: LiveQuery<N>, initial: Bytes, sender: BodySender) {
     let observing = query.observing().clone();
     tokio::select! {
+        // A server that stops begins nothing any more.
+        biased;
         () = sender.client_gone() => {}
         () = observing.stopped() => {}
         () = tell(query, initial, &sender) => {}
