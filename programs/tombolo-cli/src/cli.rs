@@ -22,10 +22,11 @@ pub(crate) enum Verb {
     )]
     Run(ConfigFile),
     /// Walk a node's way into its mesh and say where it stops, why, and what to do; exit with 1 if it stops.
+    /// Then go through the production checklist: what is in order, what is missing and what to check elsewhere.
     #[command(
-        after_help = "Example:\n  tombolo doctor -c edge.yaml\n\nIt changes nothing on the disk and may run beside the node. It logs in with the token of the configuration and forgets what it got."
+        after_help = "Examples:\n  tombolo doctor -c edge.yaml\n  tombolo doctor --production -c edge.yaml\n\nIt changes nothing on the disk and may run beside the node. It logs in with the token of the configuration and forgets what it got."
     )]
-    Doctor(ConfigFile),
+    Doctor(DoctorCall),
     /// Work with configuration files.
     #[command(
         subcommand,
@@ -66,6 +67,15 @@ pub(crate) struct ConfigFile {
     /// Let dev_mode (no encryption or no keys) listen on addresses that other machines reach.
     #[arg(long)]
     pub(crate) allow_insecure_listen: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorCall {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Exit with 1 also if a line of the production checklist is missing.
+    #[arg(long)]
+    pub(crate) production: bool,
 }
 
 #[derive(Debug, Subcommand)]

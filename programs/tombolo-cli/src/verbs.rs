@@ -9,12 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::api_key::{GeneratedKey, HashError, KeyHash};
 use crate::audit::{self, AuditVerdict};
 use crate::cli::{
-    ApiKeyVerb, AuditPlace, AuditVerb, Command, ConfigFile, CredentialVerb, IdentityVerb,
-    SharedKeyVerb, Verb,
+    ApiKeyVerb, AuditPlace, AuditVerb, Command, ConfigFile, CredentialVerb, DoctorCall,
+    IdentityVerb, SharedKeyVerb, Verb,
 };
 use crate::config::{self, Checked, FileError, InsecureListen};
 use crate::config_verbs;
-use crate::doctor::{self, Verdict};
+use crate::doctor::{self, Diagnosis, Verdict};
 use crate::identity::{self, IdentityVerbError};
 use crate::run::{self, RunError};
 use crate::serving::ConfigSource;
@@ -62,7 +62,7 @@ pub(crate) enum VerbError {
 pub(crate) fn perform(command: Command) -> ExitCode {
     let outcome = match command.verb {
         Verb::Run(file) => start(&file),
-        Verb::Doctor(file) => examine(&file),
+        Verb::Doctor(DoctorCall { file, production }) => examine(&file, production),
         Verb::Config(verb) => config_verbs::perform(verb),
         Verb::Audit(AuditVerb::Verify(place)) => verify_audit(place),
         Verb::ApiKey(ApiKeyVerb::Generate) | Verb::Credential(CredentialVerb::GenerateApiKey) => {
@@ -90,14 +90,16 @@ fn start(file: &ConfigFile) -> Result<ExitCode, VerbError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn examine(file: &ConfigFile) -> Result<ExitCode, VerbError> {
+/// `counts_missing`: whether lines missing from the production checklist are a failure.
+fn examine(file: &ConfigFile, counts_missing: bool) -> Result<ExitCode, VerbError> {
     let checked = read(file)?;
     let now_ms = u64::try_from(now_unix_s())
         .unwrap_or(0)
         .saturating_mul(1000);
-    Ok(match doctor::walk(&checked, now_ms, &mut stdout())? {
-        Verdict::Sound => ExitCode::SUCCESS,
-        Verdict::Stopped => ExitCode::FAILURE,
+    let Diagnosis { way, missing } = doctor::examine(&checked, now_ms, &mut stdout())?;
+    Ok(match way {
+        Verdict::Sound if missing == 0 || !counts_missing => ExitCode::SUCCESS,
+        Verdict::Sound | Verdict::Stopped => ExitCode::FAILURE,
     })
 }
 

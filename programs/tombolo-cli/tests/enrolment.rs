@@ -152,9 +152,13 @@ struct Walk(tempfile::TempDir);
 
 impl Walk {
     fn doctor(&self, plan: &Plan) -> (Option<i32>, String) {
+        self.doctor_with(&[], plan)
+    }
+
+    fn doctor_with(&self, options: &[&str], plan: &Plan) -> (Option<i32>, String) {
         let file = self.0.path().join("config.yaml");
         std::fs::write(&file, plan.yaml()).unwrap();
-        let output = tombolo(&["doctor", "-c", file.to_str().unwrap()]);
+        let output = tombolo(&[&["doctor", "-c", file.to_str().unwrap()], options].concat());
         (output.status.code(), text(&output.stdout).to_owned())
     }
 
@@ -164,7 +168,9 @@ impl Walk {
         assert_eq!(code, Some(1), "{said}");
         let stop = said.lines().position(|line| line.starts_with("STOP"));
         let stop = stop.unwrap_or_else(|| panic!("{said}"));
-        let lines: Vec<_> = said.lines().skip(stop).collect();
+        // The checklist is behind an empty line.
+        let lines = said.lines().skip(stop);
+        let lines: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
         assert!(lines[0].contains(step) && lines[0].contains(why), "{said}");
         assert!(lines[1].starts_with("  = help: "), "{said}");
         assert!(lines[1].contains(remedy), "{said}");
@@ -192,8 +198,23 @@ fn the_doctor_walks_a_sound_way_to_its_end_and_makes_nothing() {
         said.contains("reads everything, writes everything"),
         "{said}"
     );
-    assert!(said.ends_with("nothing stops this node\n"), "{said}");
+    assert!(said.contains("\nnothing stops this node\n\n"), "{said}");
     assert!(!walk.0.path().join("data").exists());
+}
+
+#[test]
+fn the_doctor_fails_for_what_production_lacks_only_if_it_is_asked_to() {
+    let (_service, listener) = made_up_service();
+    let walk = Walk(tempfile::tempdir().unwrap());
+    let plan = edge(&listener.url(), "ada", "my-auth");
+    for (options, expected) in [(&[][..], 0), (&["--production"], 1)] {
+        let (code, said) = walk.doctor_with(options, &plan);
+        assert_eq!(code, Some(expected), "{said}");
+        let checklist = said.split_once("\n\nproduction checklist\n").unwrap().1;
+        assert_eq!(checklist.lines().count(), 15 + 1, "{said}");
+        assert!(checklist.contains("MISSING audit logs"), "{said}");
+        assert!(checklist.contains("of 15 missing, "), "{said}");
+    }
 }
 
 #[test]

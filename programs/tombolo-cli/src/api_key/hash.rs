@@ -129,6 +129,11 @@ impl KeyHash {
         own::id_of(&self.salt)
     }
 
+    /// Whether it costs as much as the hashes of `api-key generate`, here and in the documented tool.
+    pub(crate) fn is_of_generated_form(&self) -> bool {
+        self.kdf == Kdf::GENERATED && self.output.len() == OUTPUT_BYTES
+    }
+
     /// The hash that another program would make of a key, cheaply.
     #[cfg(test)]
     pub(crate) fn foreign(key: &str) -> Self {

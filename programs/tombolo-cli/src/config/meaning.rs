@@ -28,6 +28,10 @@ pub(crate) struct Config {
     pub(crate) logging: Logging,
     /// What the operator should know and need not mend.
     pub(crate) notices: Vec<String>,
+    /// Keys whose secrets stand in the file itself; hashes of API keys are public and do not count.
+    pub(crate) typed_secrets: Vec<String>,
+    /// Files with secrets that other users of the machine can read.
+    pub(crate) open_secret_files: Vec<PathBuf>,
 }
 
 /// The local replica.

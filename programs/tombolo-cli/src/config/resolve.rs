@@ -1,6 +1,8 @@
 //! From what was typed to what is meant. Every refusal is collected, so that one run tells all of them.
 //! A feature that is not built yet is refused by name when it is asked for; `false` and `null` always pass.
 
+use std::path::PathBuf;
+
 use serde_saphyr::Location;
 
 use super::meaning::Config;
@@ -26,6 +28,10 @@ pub(super) struct Findings<'a> {
     pub(super) outside: &'a dyn Outside,
     problems: Vec<Problem>,
     notices: Vec<String>,
+    /// Keys whose secrets stand in the file itself.
+    pub(super) typed_secrets: Vec<String>,
+    /// Files with secrets that other users of the machine can read.
+    pub(super) open_secret_files: Vec<PathBuf>,
 }
 
 impl<'a> Findings<'a> {
@@ -34,6 +40,8 @@ impl<'a> Findings<'a> {
             outside,
             problems: Vec::new(),
             notices: Vec::new(),
+            typed_secrets: Vec::new(),
+            open_secret_files: Vec::new(),
         }
     }
 }
@@ -135,7 +143,11 @@ pub(super) fn resolve(
     let identity_service =
         resolve_identity::identity_service(raw.identity_service, http.as_ref(), &mut findings);
     let Findings {
-        problems, notices, ..
+        outside: _,
+        problems,
+        notices,
+        typed_secrets,
+        open_secret_files,
     } = findings;
     match database {
         Some(database) if problems.is_empty() => Ok(Config {
@@ -144,6 +156,8 @@ pub(super) fn resolve(
             identity_service,
             logging,
             notices,
+            typed_secrets,
+            open_secret_files,
         }),
         _ => Err(problems),
     }

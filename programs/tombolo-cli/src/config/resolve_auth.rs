@@ -8,7 +8,7 @@ use super::permission_set::PermissionSet;
 use super::raw::{Placed, RawAuth, RawIdentity, Setting, Spanned, WordOr};
 use super::resolve::Findings;
 use super::resolve_permissions::permission_sets;
-use super::resolve_secret::{Secret, secret};
+use super::resolve_secret::{Secret, public_text};
 use crate::api_key::KeyHash;
 
 /// Identities in one file; each unknown key may be checked against all of them.
@@ -61,7 +61,7 @@ fn identities(
     for (name, Spanned { value: raw, .. }) in in_file_order {
         let permissions = permissions(&name, &raw.permissions, sets, findings);
         let path = format!("auth.identities.{name}.credential.api_key");
-        let Some(typed) = secret(&path, raw.credential.api_key, findings) else {
+        let Some(typed) = public_text(&path, raw.credential.api_key, findings) else {
             continue;
         };
         let place = typed.place;

@@ -36,8 +36,20 @@ impl Secret {
     }
 }
 
-/// `path` is the key, for messages.
+/// `path` is the key, for messages. A secret that stands in the file is remembered by it.
 pub(super) fn secret(
+    path: &str,
+    raw: Spanned<RawSecret>,
+    findings: &mut Findings<'_>,
+) -> Option<Secret> {
+    if matches!(&raw.value, RawSecret::Typed(text) if !names_a_variable(text)) {
+        findings.typed_secrets.push(path.to_owned());
+    }
+    public_text(path, raw, findings)
+}
+
+/// The same for what may stand in the file all the same, such as a hash.
+pub(super) fn public_text(
     path: &str,
     raw: Spanned<RawSecret>,
     findings: &mut Findings<'_>,
@@ -90,8 +102,9 @@ fn in_file(
             text,
             is_open_to_others,
         }) => {
-            let found = found.display().to_string();
+            let (open, found) = (found.clone(), found.display().to_string());
             if is_open_to_others {
+                findings.open_secret_files.push(open);
                 findings.notice(format!(
                     "{found}: other users of this machine can read the secret of {path}; take their permission away with: chmod 600"
                 ));
@@ -161,6 +174,12 @@ fn typed(
     Some(whole)
 }
 
+/// Whether `typed` replaces anything in the text.
+fn names_a_variable(text: &str) -> bool {
+    text.match_indices("${")
+        .any(|(at, _)| !text[..at].ends_with('$'))
+}
+
 fn is_name(text: &str) -> bool {
     let begins = text.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic());
     begins
@@ -213,6 +232,27 @@ mod tests {
             ("${", None),
         ] {
             assert_eq!(filled_in(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_stands_in_the_file_unless_a_variable_is_part_of_it() {
+        for (text, is_typed) in [
+            ("plain $ {x}", true),
+            ("$${SET}", true),
+            ("${SET}", false),
+            ("a${SET}", false),
+            ("$${${SET}", false),
+        ] {
+            let mut findings = Findings::at(&Fake);
+            let raw = || Spanned {
+                value: RawSecret::Typed(text.to_owned().into()),
+                referenced: Location::UNKNOWN,
+            };
+            assert!(public_text("k", raw(), &mut findings).is_some());
+            assert!(findings.typed_secrets.is_empty(), "{text}");
+            assert!(secret("k", raw(), &mut findings).is_some());
+            assert_eq!(findings.typed_secrets == ["k"], is_typed, "{text}");
         }
     }
 

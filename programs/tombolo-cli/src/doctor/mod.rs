@@ -1,12 +1,15 @@
 //! The verb `doctor`: walks the way of a node into its mesh, one step after another, and says at which it stops, why,
-//! and what to do. It changes nothing on the disk and may run beside the node; a login that it tries is a real one.
+//! and what to do. Then it holds the configuration against the production checklist. It changes nothing on the disk and may run beside the node; a login that it tries is a real one.
 
+mod checklist;
+mod facts;
 mod report;
 mod steps;
 
 use std::io::Write;
 
 use crate::config::{Checked, Enrolment};
+use facts::Facts;
 use report::Report;
 use steps::Device;
 
@@ -19,15 +22,31 @@ pub(crate) enum Verdict {
     Stopped,
 }
 
-/// Walks the way of the node whose configuration was read, at `now_ms` (unix milliseconds).
+/// What the doctor found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Diagnosis {
+    pub(crate) way: Verdict,
+    /// Lines of the production checklist that the configuration lacks.
+    pub(crate) missing: usize,
+}
+
+/// Walks the way of the node whose configuration was read, at `now_ms` (unix milliseconds), and then
+/// goes through the production checklist, also if the walk was stopped.
 ///
 /// # Errors
 /// The report cannot be written.
-pub(crate) fn walk(
+pub(crate) fn examine(
     checked: &Checked,
     now_ms: u64,
     out: &mut dyn Write,
-) -> std::io::Result<Verdict> {
+) -> std::io::Result<Diagnosis> {
+    let way = walk(checked, now_ms, out)?;
+    let items = checklist::judge(&Facts::of(checked, now_ms));
+    let missing = checklist::print(&items, out)?;
+    Ok(Diagnosis { way, missing })
+}
+
+fn walk(checked: &Checked, now_ms: u64, out: &mut dyn Write) -> std::io::Result<Verdict> {
     let mut report = Report::new(out);
     report.fine(
         "configuration",
