@@ -64,6 +64,7 @@ pub use sync::{
 pub use tombolo_document::attachment::{
     AttachmentId, AttachmentToken, CHUNK_BYTES as ATTACHMENT_CHUNK_BYTES,
 };
+pub use tombolo_document::value::MAX_DEPTH;
 pub use tombolo_document::{DocumentId, Object, SiteId, Value, json};
 pub use tombolo_identity::{
     PeerPublicKey, Permissions, Quoted, RuleError, RuleSyntax, Rules, SharedKey, SharedKeyError,

@@ -4,11 +4,12 @@ use tombolo_http::{Request, RequestId, Response};
 
 use super::Edge;
 use super::authorize::Caller;
+use super::media::Media;
 use super::node::{Node, PermittedStep};
-use super::question::{self, Asked, Question};
+use super::question::{Asked, Question};
 use super::record::Record;
 use super::refuse::{
-    refuse_body, refuse_client, refuse_failed, refuse_other_than_json, refuse_question,
+    refuse_body, refuse_client, refuse_failed, refuse_other_than_json_or_cbor, refuse_question,
     refuse_unrecorded,
 };
 use super::reply::{self, Refused};
@@ -20,24 +21,29 @@ pub(super) async fn execute<N: Node>(
     record: &mut Record,
 ) -> Result<Response, Refused> {
     let Request { head, body, id, .. } = request;
-    if !question::is_json(&head.headers) {
-        return Err(refuse_other_than_json());
-    }
+    let Some(asked_in) = Media::of_body(&head.headers) else {
+        return Err(refuse_other_than_json_or_cbor());
+    };
+    let answer_in = Media::of_answer(&head.headers);
     let bytes_max = edge.routes.api().execute_body_bytes_max.unwrap_or_default();
     let body = body.read(bytes_max).await.map_err(refuse_body)?;
-    let asked = Asked::parse(&body).map_err(refuse_question)?;
+    let asked = match asked_in {
+        Media::Json => Asked::parse(&body),
+        Media::Cbor => Asked::parse_cbor(&body),
+    };
+    let asked = asked.map_err(refuse_question)?;
     // Both lie in the connection's buffer: while they do, it cannot be used again.
     drop((head, body));
     match asked {
         Asked::One(question) => {
             let run = run(edge, vec![question], caller, (record, id));
             let mut done = run.await.map_err(|failed| failed.refused)?;
-            Ok(reply::executed(&done.pop().unwrap_or_default()))
+            Ok(reply::executed(&done.pop().unwrap_or_default(), answer_in))
         }
         Asked::All(questions) => {
             let done = run(edge, questions, caller, (record, id)).await;
             let done = done.map_err(FailedStep::named)?;
-            Ok(reply::executed_all(&done))
+            Ok(reply::executed_all(&done, answer_in))
         }
     }
 }

@@ -3,12 +3,15 @@
 
 mod attachments;
 mod authorize;
+mod cbor;
+mod cbor_reply;
 mod clock;
 mod docs;
 mod endpoint;
 mod execute;
 mod health;
 mod joined;
+mod media;
 mod node;
 mod observe;
 mod openapi;
@@ -40,6 +43,7 @@ use attachments::Transfers;
 use authorize::{Asking, Caller};
 use clock::Clock;
 use docs::Docs;
+use media::Media;
 use node::Node;
 use observe::Observing;
 use openapi::Keys;
@@ -249,6 +253,7 @@ impl<N: Node> Answer for Edge<N> {
         let now = recording.begun();
         let record = &mut recording.record;
         record.address = client_address(record.address, &request.head.headers, &self.proxies);
+        let media = Media::of_answer(&request.head.headers);
         let (origin, outcome) = match self.origins.judge(&request.head) {
             Ok(Judged::Preflight(origin)) => (Some(origin), Ok(self.origins.preflight())),
             Ok(Judged::Named(origin)) => (Some(origin), self.steps(request, (record, now)).await),
@@ -264,7 +269,10 @@ impl<N: Node> Answer for Edge<N> {
                     _ => refused,
                 };
                 record.error = Some(refused.code);
-                refused.response()
+                match record.endpoint {
+                    Some(Endpoint::Execute) => refused.response_as(media),
+                    _ => refused.response(),
+                }
             }
         };
         self.origins.mark(response.headers_mut(), origin);

@@ -1,8 +1,9 @@
 //! From the body of `POST /execute` to statement and arguments.
 //! A repeated or unknown key is refused: what the client meant would be a guess.
 
-use http::{HeaderMap, header};
 use tombolo::{BATCH_STATEMENTS_MAX, Object, Value, json};
+
+use super::cbor::{self, CborError};
 
 /// What a client wants to run.
 #[derive(Debug, PartialEq)]
@@ -24,7 +25,9 @@ pub(crate) enum Asked {
 pub(crate) enum QuestionError {
     #[error("the body is not JSON: {0}")]
     NotJson(json::JsonError),
-    #[error("the body must be a JSON object with the members statement and args")]
+    #[error("the body is not CBOR that is taken: {0}")]
+    NotCbor(CborError),
+    #[error("the body must be a JSON object, or a CBOR map, with the members statement and args")]
     NotObject,
     #[error("the body has the unknown member {name:?}; send statement and args")]
     UnknownMember { name: String },
@@ -60,6 +63,14 @@ impl Asked {
     /// [`QuestionError`].
     pub(crate) fn parse(body: &[u8]) -> Result<Self, QuestionError> {
         Self::of(json::parse(body).map_err(QuestionError::NotJson)?)
+    }
+
+    /// The same of a body in CBOR.
+    ///
+    /// # Errors
+    /// [`QuestionError`].
+    pub(crate) fn parse_cbor(body: &[u8]) -> Result<Self, QuestionError> {
+        Self::of(cbor::parse(body).map_err(QuestionError::NotCbor)?)
     }
 
     fn of(body: Value) -> Result<Self, QuestionError> {
@@ -141,19 +152,6 @@ impl Question {
             arguments,
         })
     }
-}
-
-/// Whether the body is declared as JSON. An undeclared body is not taken:
-/// a web page could send one to a node on the same machine without asking the browser's leave.
-pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
-    let kind = value.split(';').next().unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 #[cfg(test)]

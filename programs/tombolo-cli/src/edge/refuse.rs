@@ -55,6 +55,11 @@ pub(super) fn refuse_other_than_json() -> Refused {
     Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", text)
 }
 
+pub(super) fn refuse_other_than_json_or_cbor() -> Refused {
+    let text = "send the body with content-type: application/json or application/cbor";
+    Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", text)
+}
+
 pub(super) fn refuse_body(error: BodyError) -> Refused {
     let code = match error {
         BodyError::TooLarge { .. } => "body_too_large",

@@ -5,6 +5,9 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use tombolo::Value;
 use tombolo_http::{Response, json_response};
 
+use super::cbor_reply;
+use super::media::Media;
+
 /// Told as Retry-After with every 503.
 const RETRY_AFTER_SECONDS: &str = "1";
 
@@ -56,15 +59,18 @@ impl Refused {
         body.push(b'}');
     }
 
-    /// The answer.
+    /// The answer in JSON.
     pub(crate) fn response(&self) -> Response {
-        let mut body = Vec::with_capacity(256);
-        body.extend_from_slice(
-            br#"{"queryType":"unknown","items":[],"mutatedDocumentIds":[],"error":"#,
-        );
-        self.write_error(&mut body);
-        body.extend_from_slice(br#","warnings":[],"totalWarningsCount":0}"#);
-        let mut response = json_response(self.status, body);
+        self.response_as(Media::Json)
+    }
+
+    /// The answer.
+    pub(crate) fn response_as(&self, media: Media) -> Response {
+        let body = match media {
+            Media::Json => self.json(),
+            Media::Cbor => cbor_reply::refused(self),
+        };
+        let mut response = response(self.status, media, body);
         let headers = response.headers_mut();
         if let Some((name, value)) = &self.header {
             headers.insert(name.clone(), value.clone());
@@ -83,17 +89,48 @@ impl Refused {
         }
         response
     }
+
+    fn json(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(256);
+        body.extend_from_slice(
+            br#"{"queryType":"unknown","items":[],"mutatedDocumentIds":[],"error":"#,
+        );
+        self.write_error(&mut body);
+        body.extend_from_slice(br#","warnings":[],"totalWarningsCount":0}"#);
+        body
+    }
+}
+
+fn response(status: StatusCode, media: Media, body: Vec<u8>) -> Response {
+    let mut response = json_response(status, body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media.header());
+    response
 }
 
 /// The answer to a statement that succeeded.
-pub(crate) fn executed(done: &tombolo::Response) -> Response {
-    let mut body = Vec::with_capacity(256);
-    write_done(&mut body, done);
-    json_response(StatusCode::OK, body)
+pub(crate) fn executed(done: &tombolo::Response, media: Media) -> Response {
+    let body = match media {
+        Media::Json => {
+            let mut body = Vec::with_capacity(256);
+            write_done(&mut body, done);
+            body
+        }
+        Media::Cbor => cbor_reply::executed(done),
+    };
+    response(StatusCode::OK, media, body)
 }
 
 /// The answer to several statements that were kept together, one result for each.
-pub(crate) fn executed_all(done: &[tombolo::Response]) -> Response {
+pub(crate) fn executed_all(done: &[tombolo::Response], media: Media) -> Response {
+    let body = match media {
+        Media::Json => write_all(done),
+        Media::Cbor => cbor_reply::executed_all(done),
+    };
+    response(StatusCode::OK, media, body)
+}
+
+fn write_all(done: &[tombolo::Response]) -> Vec<u8> {
     let mut body = Vec::with_capacity(256 * (1 + done.len()));
     body.push(b'{');
     if let Some(commit) = done.iter().find_map(|done| done.commit_id) {
@@ -109,7 +146,7 @@ pub(crate) fn executed_all(done: &[tombolo::Response]) -> Response {
         write_done(&mut body, done);
     }
     body.extend_from_slice(b"]}");
-    json_response(StatusCode::OK, body)
+    body
 }
 
 fn write_done(body: &mut Vec<u8>, done: &tombolo::Response) {
@@ -182,7 +219,7 @@ mod tests {
             ..tombolo::Response::default()
         };
         let expected = r#"{"queryType":"select","items":[{"_id":"a","n":1}],"mutatedDocumentIds":[],"error":{},"warnings":[],"totalWarningsCount":0}"#;
-        assert_eq!(text(executed(&done)).await, expected);
+        assert_eq!(text(executed(&done, Media::Json)).await, expected);
     }
 
     #[tokio::test]
@@ -195,7 +232,7 @@ mod tests {
             warnings_total: 11,
             ..tombolo::Response::default()
         };
-        let text = text(executed(&done)).await;
+        let text = text(executed(&done, Media::Json)).await;
         let start =
             r#"{"transactionId":7,"queryType":"mutation","items":[],"mutatedDocumentIds":["a"]"#;
         assert!(text.starts_with(start), "{text}");

@@ -20,8 +20,9 @@ use tombolo_http::{Request, Response};
 use super::Edge;
 use super::authorize::{AuthRefusal, Caller, Guard};
 use super::clock::Clock;
+use super::media::Media;
 use super::node::Node;
-use super::question::{self, Question};
+use super::question::Question;
 use super::record::Record;
 use super::refuse::{refuse_body, refuse_other_than_json, refuse_question};
 use super::reply::Refused;
@@ -118,7 +119,7 @@ async fn question(request: Request) -> Result<Question, Refused> {
         let query = head.uri.query().unwrap_or_default();
         return ask::from_query(query).map_err(refuse_question);
     }
-    if !question::is_json(&head.headers) {
+    if Media::of_body(&head.headers) != Some(Media::Json) {
         return Err(refuse_other_than_json());
     }
     let body = body.read(limits::QUESTION_BYTES_MAX).await;

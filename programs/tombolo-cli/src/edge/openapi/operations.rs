@@ -5,13 +5,15 @@ use serde_json::{Map, Value, json};
 use tombolo_identity::{CA_PATH, CHALLENGE_PATH, LOGIN_PATH, REVOCATIONS_PATH};
 
 use super::super::endpoint::Endpoint;
+use super::super::media::Media;
 use super::shapes::{
     ExecuteRequest, ExecuteResponse, Failure, Health, LoginFailure, PresenceGraph, Uploaded,
 };
 
-const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 const OPEN_METRICS: &str = "application/openmetrics-text";
+const JSON: &str = Media::Json.name();
+const CBOR: &str = Media::Cbor.name();
 
 /// What every endpoint may answer instead of success: the status and what it means.
 const FAILURES: [(&str, &str); 11] = [
@@ -98,9 +100,20 @@ pub(super) fn of(
     if let Some(body) = request_body(path, endpoint, shapes) {
         operation["requestBody"] = body;
     }
+    if endpoint == Endpoint::Execute {
+        also_in_cbor(&mut operation["responses"]);
+    }
     match endpoint {
         Endpoint::Observe => observe(operation, shapes),
         _ => vec![(method, operation)],
+    }
+}
+
+/// Each answer as CBOR too: the same shape, with byte strings for binary values.
+fn also_in_cbor(responses: &mut Value) {
+    let answers = responses.as_object_mut().into_iter().flatten();
+    for (_, answer) in answers {
+        answer["content"][CBOR] = answer["content"][JSON].clone();
     }
 }
 
@@ -206,7 +219,8 @@ fn success(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) -> (&'s
 fn request_body(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Option<Value> {
     let content = match endpoint {
         Endpoint::Execute => {
-            json!({ JSON: { "schema": shapes.subschema_for::<ExecuteRequest>() } })
+            let schema = shapes.subschema_for::<ExecuteRequest>();
+            json!({ JSON: { "schema": schema }, CBOR: { "schema": schema } })
         }
         Endpoint::AttachmentsUpload => json!({
             "multipart/form-data": { "schema": {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tombolo::{OutcomeKind, Value as Stored};
 
 use super::super::endpoint::Endpoint;
+use super::super::media::Media;
 use super::super::question::Asked;
 use super::super::reply::{self, Refused};
 use super::super::routes::{PATHS, Routes};
@@ -181,6 +182,30 @@ fn a_body_that_is_described_is_parsed_and_no_other() {
     }
 }
 
+/// Questions and answers of statements are in each format, and nothing else is.
+#[test]
+fn statements_are_described_in_each_format() {
+    let formats = |part: &Value| {
+        let content = part["content"].as_object().unwrap();
+        assert_eq!(content[Media::Json.name()], content[Media::Cbor.name()]);
+        content.len()
+    };
+    let document = described();
+    let operation = &document["paths"]["/execute"]["post"];
+    assert_eq!(formats(&operation["requestBody"]), 2);
+    for response in operation["responses"].as_object().unwrap().values() {
+        assert_eq!(formats(response), 2);
+    }
+    let others = document["paths"].as_object().unwrap();
+    for (path, operations) in others
+        .iter()
+        .filter(|(path, _)| !path.ends_with("/execute"))
+    {
+        let names_cbor = operations.to_string().contains(Media::Cbor.name());
+        assert!(!names_cbor, "{path}");
+    }
+}
+
 async fn body_of(response: tombolo_http::Response) -> Value {
     let body = response.into_body().collect().await.unwrap();
     serde_json::from_slice(&body.to_bytes()).unwrap()
@@ -202,10 +227,10 @@ async fn answers_are_as_described() {
     };
     let schema = validator("ExecuteResponse");
     for done in [&done, &select] {
-        let body = body_of(reply::executed(done)).await;
+        let body = body_of(reply::executed(done, Media::Json)).await;
         assert!(schema.is_valid(&body), "{body}");
     }
-    let body = body_of(reply::executed_all(&[done, select])).await;
+    let body = body_of(reply::executed_all(&[done, select], Media::Json)).await;
     assert!(schema.is_valid(&body), "{body}");
     let mut refused = Refused::new(http::StatusCode::BAD_REQUEST, "syntax", "no");
     let schema = validator("Failure");

@@ -1,6 +1,7 @@
 //! Requests over real sockets, with a node that answers what its statement says.
 
 mod bombs;
+mod cbor;
 mod docs;
 mod keys;
 mod observe;
