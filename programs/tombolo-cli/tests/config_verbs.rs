@@ -118,7 +118,7 @@ fn a_node_of_an_older_file_serves_with_and_without_its_base_path() {
     let node = Node::start(OLDER);
     let get = |path: &str| {
         node.send(&format!(
-            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
         ))
     };
     for path in ["/shop", "/shop/health", "/health", "/shop/presence"] {
@@ -136,7 +136,7 @@ fn a_node_of_an_older_file_serves_with_and_without_its_base_path() {
     }
     let body = r#"{"statement":"INSERT INTO c DOCUMENTS ({'_id':'a'})"}"#;
     let answer = node.send(&format!(
-        "POST /shop/execute?x=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /shop/execute?x=1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     ));
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
