@@ -130,7 +130,7 @@ check() {
     echo "$1: ada is let in with her permissions, and eve is not"
 }
 
-cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" -p tombolo-cli --example webhook
+cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" --workspace --example webhook
 check node node "$here/node/webhook.mjs"
 check python python3 "$here/python/webhook.py"
 check rust "$here/../../target/debug/examples/webhook"

@@ -1,5 +1,7 @@
 //! Uploads and downloads over real sockets, with a real database behind them.
 
+mod rights;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

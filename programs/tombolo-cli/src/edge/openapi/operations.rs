@@ -225,7 +225,7 @@ fn request_body(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) ->
         Endpoint::AttachmentsUpload => json!({
             "multipart/form-data": { "schema": {
                 "type": "object",
-                "properties": { "file": { "type": "string", "contentMediaType": "application/octet-stream" } },
+                "properties": { "file": { "contentMediaType": "application/octet-stream" } },
                 "required": ["file"],
             } },
             "application/octet-stream": {},
@@ -235,7 +235,9 @@ fn request_body(path: &str, endpoint: Endpoint, shapes: &mut SchemaGenerator) ->
         }
         _ => return None,
     };
-    Some(json!({ "required": true, "content": content }))
+    // No body at all is content too: that of no bytes.
+    let is_required = endpoint != Endpoint::AttachmentsUpload;
+    Some(json!({ "required": is_required, "content": content }))
 }
 
 fn parameters(path: &str, database_id: &str) -> Vec<Value> {

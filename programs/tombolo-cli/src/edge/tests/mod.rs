@@ -6,7 +6,7 @@ mod docs;
 mod keys;
 mod observe;
 mod origins;
-mod permissions;
+pub(in crate::edge) mod permissions;
 mod records;
 mod routes;
 mod throttling;

@@ -25,6 +25,10 @@ IDENTITIES
       permissions:
         collections: { orders: { read: ["starts_with(_id, 'a')"], write: ["starts_with(_id, 'a')"] } }
         statements: [select, insert]
+    orders_and_files:
+      permissions:
+        endpoints: [execute, attachments_download]
+        collections: { orders: { read: ["starts_with(_id, 'a')"] } }
     watcher: { permissions: { endpoints: [presence] } }
     late: { permissions: { level: full, expires: 2001-01-01T00:00:00Z } }
     other: { permissions: { collections: { orders: { read: ["_id = 'b1'"] } }, statements: [select] } }
@@ -55,7 +59,7 @@ const IDENTITIES: [(&str, u8); 7] = [
     ("site, other", 7),
 ];
 
-fn clients(identities: &[(&str, u8)]) -> Clients {
+pub(in crate::edge) fn clients(identities: &[(&str, u8)]) -> Clients {
     let identity = |(sets, number): &(&str, u8)| {
         let hash = key(*number).public_hash;
         format!(
@@ -72,7 +76,7 @@ fn clients(identities: &[(&str, u8)]) -> Clients {
     parse(&text, context).unwrap().http.unwrap().clients
 }
 
-fn key(number: u8) -> GeneratedKey {
+pub(in crate::edge) fn key(number: u8) -> GeneratedKey {
     GeneratedKey::from_randomness([number; 32], [number; 12]).unwrap()
 }
 
