@@ -30,7 +30,7 @@ use crate::limits::Limits;
 use crate::metered::Metered;
 use crate::request::{Request, RequestId, Slot};
 use crate::request_body::RequestBody;
-use crate::tls::{ACME_PROTOCOL, ClientCertificate, TlsIdentity};
+use crate::tls::{ClientCertificate, TlsIdentity};
 
 /// Requests of one HTTP/2 connection in work at once; the client's next ones wait on its side.
 const STREAMS_MAX: u32 = 128;
@@ -248,20 +248,16 @@ impl<A: Answer> Site<A> {
     }
 }
 
-/// `None`: it was no connection for requests, or there is no certificate yet.
+/// `None`: there is no certificate yet.
 async fn shake_hands(
     stream: TcpStream,
     identity: TlsIdentity,
 ) -> std::io::Result<Option<TlsStream<TcpStream>>> {
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-    let hello = start.client_hello();
-    let Some(config) = identity.config_for(&hello) else {
-        return Ok(None);
-    };
-    let stream = start.into_stream(config).await?;
-    // Whoever asked whether this server holds a domain has its answer by now.
-    let asked_only = stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL);
-    Ok(Some(stream).filter(|_| !asked_only))
+    match identity.config() {
+        Some(config) => Ok(Some(start.into_stream(config).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Bytes of the request line and the header fields as HTTP/1 writes them.

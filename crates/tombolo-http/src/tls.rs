@@ -20,8 +20,6 @@ use crate::tls_error::TlsError;
 
 /// Most authorities in a file of them.
 const AUTHORITIES_MAX: usize = 256;
-/// What a client names that only asks whether this server holds a domain (RFC 8737).
-pub(crate) const ACME_PROTOCOL: &[u8] = b"acme-tls/1";
 
 /// The oldest TLS that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,8 +63,6 @@ struct Held {
     min_version: MinVersion,
     clients: Option<ClientAuthority>,
     config: Option<Arc<ServerConfig>>,
-    /// Answers the one question whether this server holds a domain, and nothing else.
-    challenge: Option<Arc<ServerConfig>>,
 }
 
 impl ClientAuthority {
@@ -123,7 +119,6 @@ impl TlsIdentity {
             min_version: MinVersion::default(),
             clients: None,
             config: None,
-            challenge: None,
         })))
     }
 
@@ -137,18 +132,6 @@ impl TlsIdentity {
         self.change(|held| {
             held.min_version = min_version;
             held.clients = clients;
-        });
-    }
-
-    /// Answers the question of an authority whether this server holds a domain (`acme-tls/1`)
-    /// with `key` until it is taken back with `None`.
-    pub fn prove_domain(&self, key: Option<Arc<CertifiedKey>>) {
-        self.change(|held| {
-            held.challenge = key.map(|key| {
-                let mut config = plain_config(MinVersion::Tls12, None, key);
-                config.alpn_protocols = vec![ACME_PROTOCOL.to_vec()];
-                Arc::new(config)
-            });
         });
     }
 
@@ -175,15 +158,9 @@ impl TlsIdentity {
         });
     }
 
-    /// What to answer this handshake with.
-    pub(crate) fn config_for(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+    /// What to answer the next handshake with; `None` while there is no certificate.
+    pub(crate) fn config(&self) -> Option<Arc<ServerConfig>> {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let asks_for_domain = hello
-            .alpn()
-            .is_some_and(|mut named| named.any(|protocol| protocol == ACME_PROTOCOL));
-        if asks_for_domain {
-            return held.challenge.clone();
-        }
         held.config.clone()
     }
 }
