@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::audit::{
-    Audit, AuditRecord, COLLECTIONS_MAX, LoginRecord, Outcome, RequestRecord, STATEMENTS_MAX,
-    Written, bounded,
+    Audit, AuditRecord, COLLECTIONS_MAX, LoginRecord, Outcome, Refusal, RequestRecord,
+    STATEMENTS_MAX, Told, Written, bounded,
 };
 use crate::edge::{Endpoint, LoginTold, Record, RecordPlace, Recorder};
 use crate::metrics::Metrics;
@@ -54,6 +54,11 @@ impl Recorder for NodeRecorder {
         }
         let since = record.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let at_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        if let Some(refusal) = like_others(record, endpoint)
+            && audit.tell_refusal(refusal, at_ms) == Told::Counted
+        {
+            return None;
+        }
         let admission = Arc::into_inner(place)?;
         let written = admission.put(AuditRecord::Request(audited(record, endpoint)), at_ms);
         must_be.then_some(written)
@@ -69,6 +74,31 @@ fn is_act(record: &Record, endpoint: Endpoint) -> bool {
         .any(|statement| statement.is_mutation());
     let is_act = matches!(endpoint, Endpoint::AttachmentsUpload | Endpoint::Logs);
     changes || is_act || record.login.is_some() || Outcome::of_status(status) == Outcome::Refused
+}
+
+/// The refusal of a request of which nothing is known but where it came from, or that came too often. What somebody known
+/// was not allowed to do is never one, nor is a login that tells its user, nor anything that reached its statement.
+fn like_others(record: &Record, endpoint: Endpoint) -> Option<Refusal<'_>> {
+    let status = record.status?.as_u16();
+    let login = record.login.as_ref();
+    let is_throttled = status == 429;
+    let is_known = record.identity.is_some() || login.is_some_and(|login| login.user.is_some());
+    let is_like_others = Outcome::of_status(status) == Outcome::Refused
+        && record.statements.is_empty()
+        && (is_throttled || !is_known);
+    is_like_others.then(|| Refusal {
+        address: record.address,
+        identity: record.identity.as_deref(),
+        endpoint: endpoint.name(),
+        status,
+        code: code(record),
+    })
+}
+
+/// Why it was refused, if it was.
+fn code(record: &Record) -> Option<&'static str> {
+    let login = record.login.as_ref();
+    record.error.or_else(|| login.and_then(|login| login.code))
 }
 
 fn audited(record: &Record, endpoint: Endpoint) -> RequestRecord {
@@ -95,7 +125,7 @@ fn audited(record: &Record, endpoint: Endpoint) -> RequestRecord {
         rows: is_run.then_some(record.rows),
         result: status.map_or(Outcome::GivenUp, Outcome::of_status),
         status,
-        code: record.error.or_else(|| login.and_then(|login| login.code)),
+        code: code(record),
         duration_us: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
         login: login.map(audited_login),
     }

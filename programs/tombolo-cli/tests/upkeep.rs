@@ -150,17 +150,57 @@ fn readiness_numbers_and_logs_are_answered() {
     assert_eq!(names, ["audit/audit.jsonl", "messages/app.log"]);
 }
 
+/// A key and its hash.
+fn api_key() -> (String, String) {
+    let output = tombolo(&["api-key", "generate"]);
+    let lines = text(&output.stdout).lines();
+    let mut told = lines.map(|line| line.split(": ").nth(1).unwrap().to_owned());
+    (told.next().unwrap(), told.next().unwrap())
+}
+
+#[test]
+fn a_flood_of_unknown_keys_cannot_fill_the_audit_log_and_hides_nothing_of_those_who_are_known() {
+    const TRIES: usize = 40;
+    let (key, hash) = api_key();
+    let auth = format!(
+        "auth: {{ identities: {{ till: {{ credential: {{ api_key: \"{hash}\" }}, permissions: [reads] }} }}, permission_sets: {{ reads: {{ permissions: read_only }} }} }}\n"
+    );
+    let server = support::http_server("  tls_config: dev_mode\n");
+    let node = Node::start(&format!("{server}{auth}{LOGGING}"));
+    let keyed = |key: &str, statement: &str| {
+        let line = format!("authorization: Bearer {key}\r\ncontent-type");
+        post(statement).replacen("content-type", &line, 1)
+    };
+    for n in 0..TRIES {
+        let guessed = format!("{n:0>44}");
+        assert_status(&node.send(&keyed(&guessed, "SELECT * FROM tasks")), 401);
+        let denied = keyed(&key, "INSERT INTO tasks DOCUMENTS ({'_id':'a'})");
+        assert_status(&node.send(&denied), 403);
+    }
+    let metrics = node.send(&get("/metrics"));
+    assert_status(&metrics, 401);
+    let directory = node.stop();
+    let lines = audit(directory.path());
+    let denied = r#""identity":"till","endpoint":"execute","statements":["insert"],"#;
+    assert_eq!(lines.matches(denied).count(), TRIES, "{lines}");
+    let unknown = lines
+        .lines()
+        .filter(|line| line.contains(r#""code":"unknown_key""#));
+    let (counts, whole): (Vec<&str>, Vec<&str>) =
+        unknown.partition(|line| line.contains(r#""kind":"repeated""#));
+    let counted = counts.iter().map(|line| {
+        let count = line.split(r#""requests":"#).nth(1).unwrap();
+        count.split(',').next().unwrap().parse::<usize>().unwrap()
+    });
+    assert!(whole.len() < TRIES && !counts.is_empty(), "{lines}");
+    assert_eq!(whole.len() + counted.sum::<usize>(), TRIES, "{lines}");
+    let (is_whole, printed) = verify(directory.path());
+    assert!(is_whole, "{printed}");
+}
+
 #[test]
 fn nobody_without_a_key_reads_numbers_or_logs() {
-    let output = tombolo(&["api-key", "generate"]);
-    let hash = text(&output.stdout)
-        .lines()
-        .nth(1)
-        .unwrap()
-        .split(": ")
-        .nth(1)
-        .unwrap()
-        .to_owned();
+    let (_, hash) = api_key();
     let auth = format!(
         "auth: {{ identities: {{ a: {{ credential: {{ api_key: \"{hash}\" }}, permissions: [full] }} }}, permission_sets: {{ full: {{ permissions: full }} }} }}\n"
     );

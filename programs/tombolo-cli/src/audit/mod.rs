@@ -8,6 +8,7 @@ mod line;
 mod lines;
 mod node;
 mod record;
+mod refusals;
 mod report;
 mod resume;
 mod thread;
@@ -15,15 +16,17 @@ mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use crate::clock::unix_ms;
 use crate::config::{AuditedReads, Rotation};
 use book::Book;
+use refusals::Refusals;
 use thread::{Clerk, Message, Waiting};
 
 pub(crate) use book::Owner;
@@ -33,6 +36,7 @@ pub(crate) use record::{
     AdminAct, AdminRecord, AuditRecord, COLLECTIONS_MAX, LoginRecord, Outcome, RequestRecord,
     STATEMENTS_MAX, bounded,
 };
+pub(crate) use refusals::{Refusal, Told};
 pub(crate) use report::{Verdict as AuditVerdict, report};
 
 /// Name of the file that is written.
@@ -87,7 +91,16 @@ struct Shared {
     /// Requests that were refused since the last record, and in all.
     refused: AtomicU64,
     refused_total: AtomicU64,
+    /// Refusals that have no record of their own.
+    counted: AtomicU64,
     reads: AtomicU64,
+    refusals: Mutex<Refusals>,
+}
+
+impl Shared {
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Sums for whoever watches the node.
@@ -96,6 +109,7 @@ pub(crate) struct AuditSums {
     pub(crate) queued: usize,
     pub(crate) written: u64,
     pub(crate) refused: u64,
+    pub(crate) counted: u64,
     pub(crate) is_failing: bool,
 }
 
@@ -110,6 +124,16 @@ impl Audit {
         owner: Owner,
         now_ms: u64,
     ) -> Result<Self, AuditError> {
+        Self::open_by((directory, owner), (rotation, reads), now_ms, unix_ms)
+    }
+
+    /// As [`Audit::open`], by a clock that tells unix milliseconds.
+    fn open_by(
+        (directory, owner): (&Path, Owner),
+        (rotation, reads): (Rotation, AuditedReads),
+        now_ms: u64,
+        clock: fn() -> u64,
+    ) -> Result<Self, AuditError> {
         let mut chain = [0; 8];
         getrandom::fill(&mut chain).map_err(AuditError::NoRandomness)?;
         let chain = format!("{:016x}", u64::from_be_bytes(chain));
@@ -118,7 +142,7 @@ impl Audit {
         // Each message has a place, and the mark of the end needs one more.
         let (messages, receiver) = sync_channel(RECORDS_MAX + 1);
         let named = std::thread::Builder::new().name("audit".to_owned());
-        let clerk = Clerk::new(book, receiver, Arc::clone(&shared));
+        let clerk = Clerk::new(book, receiver, Arc::clone(&shared), clock);
         let thread = named.spawn(move || clerk.run());
         let thread = thread.map_err(AuditError::NoThread)?;
         Ok(Self {
@@ -166,6 +190,16 @@ impl Audit {
         }
     }
 
+    /// Takes in a refusal at `at_ms` (unix milliseconds) and says whether it needs a record of its own: the first ones
+    /// of a kind do, and further ones are counted.
+    pub(crate) fn tell_refusal(&self, refusal: Refusal<'_>, at_ms: u64) -> Told {
+        let told = self.shared.refusals().tell(refusal, at_ms);
+        if told == Told::Counted {
+            self.shared.counted.fetch_add(1, Ordering::Relaxed);
+        }
+        told
+    }
+
     /// Writes down an act that has happened already and cannot be refused. It waits for nothing; if the log is full,
     /// the message log tells it instead.
     pub(crate) fn note(&self, record: AdminRecord, now_ms: u64) {
@@ -182,12 +216,14 @@ impl Audit {
             is_failing,
             written,
             refused_total,
+            counted,
             ..
         } = &*self.shared;
         AuditSums {
             queued: taken.load(Ordering::Relaxed),
             written: written.load(Ordering::Relaxed),
             refused: refused_total.load(Ordering::Relaxed),
+            counted: counted.load(Ordering::Relaxed),
             is_failing: is_failing.load(Ordering::Relaxed),
         }
     }

@@ -31,6 +31,8 @@ pub(crate) enum AuditRecord {
     Removed(RemovedRecord),
     /// Requests that were refused because this log could not be written.
     Unwritten { requests: u64 },
+    /// Refusals that were like those before them and have no record of their own.
+    Repeated(RepeatedRecord),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -158,6 +160,25 @@ pub(crate) struct RemovedRecord {
     pub(crate) file: String,
     /// The last line of that file.
     pub(crate) end: Position,
+}
+
+/// So many more refusals of one kind; the time of the line is that of the last one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct RepeatedRecord {
+    /// One address of IPv4 or one /64 of IPv6; `None`: many that could not be counted apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<String>,
+    /// `None`: nobody was identified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) identity: Option<String>,
+    pub(crate) endpoint: &'static str,
+    pub(crate) result: Outcome,
+    pub(crate) status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<&'static str>,
+    pub(crate) requests: u64,
+    /// When the first of them came.
+    pub(crate) since: String,
 }
 
 /// Text for a record: cut, and without letters that steer a terminal, because a client or an error may have made it.

@@ -7,6 +7,7 @@ use crate::config::Frequency;
 
 mod faults;
 mod queue;
+mod repeated;
 
 const ROTATION: Rotation = Rotation {
     frequency: Frequency::Never,

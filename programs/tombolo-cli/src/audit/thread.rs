@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::book::Book;
 use super::record::AuditRecord;
 use super::{Place, Shared};
-use crate::clock::{steady, unix_ms};
+use crate::clock::steady;
 
 /// Longest time in which only the memory of the system has what was written.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -57,16 +57,24 @@ pub(super) struct Clerk {
     batch: Vec<Box<Waiting>>,
     /// When the next flush is due; `None`: nothing was written since the last one.
     due: Option<Instant>,
+    /// Unix milliseconds.
+    clock: fn() -> u64,
 }
 
 impl Clerk {
-    pub(super) fn new(book: Book, messages: Receiver<Message>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        book: Book,
+        messages: Receiver<Message>,
+        shared: Arc<Shared>,
+        clock: fn() -> u64,
+    ) -> Self {
         Self {
             book,
             messages,
             shared,
             batch: Vec::new(),
             due: None,
+            clock,
         }
     }
 
@@ -86,8 +94,9 @@ impl Clerk {
 
     fn round(&mut self) -> Result<(), End> {
         let is_end = self.take();
-        if !self.batch.is_empty() {
-            self.write()?;
+        let is_over = is_end || self.window_ends_in().is_some_and(|left| left.is_zero());
+        if is_over || !self.batch.is_empty() {
+            self.write(is_over)?;
             self.due.get_or_insert_with(|| steady() + SYNC_INTERVAL);
         }
         if is_end || self.due.is_some_and(|due| due <= steady()) {
@@ -105,14 +114,23 @@ impl Clerk {
         if is_end { Err(End::Told) } else { Ok(()) }
     }
 
-    /// Waits for a message or for the next flush, and takes what is there. Tells whether the end was told.
+    /// Until the refusals that were counted are to be written. Whoever opens a window sends a record right after, so a
+    /// window that was opened while this thread waits is seen in time.
+    fn window_ends_in(&self) -> Option<Duration> {
+        self.shared.refusals().ends_in((self.clock)())
+    }
+
+    /// Waits for a message, the next flush or the end of a window, and takes what is there. Tells whether the end was
+    /// told.
     fn take(&mut self) -> bool {
-        let first = match self.due {
+        let flush_in = self.due.map(|due| due.saturating_duration_since(steady()));
+        let left = [flush_in, self.window_ends_in()]
+            .into_iter()
+            .flatten()
+            .min();
+        let first = match left {
             None => self.messages.recv().map_err(RecvTimeoutError::from),
-            Some(due) => {
-                let left = due.saturating_duration_since(steady());
-                self.messages.recv_timeout(left)
-            }
+            Some(left) => self.messages.recv_timeout(left),
         };
         let mut next = match first {
             Err(RecvTimeoutError::Timeout) => None,
@@ -130,12 +148,19 @@ impl Clerk {
         false
     }
 
-    /// Writes the batch, however long that takes.
-    fn write(&mut self) -> Result<(), End> {
-        self.persist(|book| book.make_ready(unix_ms()))?;
+    /// Writes the batch, and what was counted if its window is over, however long that takes.
+    fn write(&mut self, is_over: bool) -> Result<(), End> {
+        let clock = self.clock;
+        self.persist(|book| book.make_ready(clock()))?;
         let refused = self.shared.refused.swap(0, Ordering::Relaxed);
         if refused > 0 {
-            self.seal(&AuditRecord::Unwritten { requests: refused }, unix_ms());
+            self.seal(&AuditRecord::Unwritten { requests: refused }, clock());
+        }
+        if is_over {
+            let counted = self.shared.refusals().end();
+            for (record, at_ms) in counted {
+                self.seal(&record, at_ms);
+            }
         }
         // More may have come while the disk was full.
         let batch = std::mem::take(&mut self.batch);

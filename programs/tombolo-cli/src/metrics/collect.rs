@@ -170,7 +170,9 @@ fn audit(page: &mut Page<'_>, sums: &AuditSums) -> Result<(), Error> {
     let help = "Records written to the audit log";
     page.counter("audit_records", help, sums.written)?;
     let help = "Requests that had no place in the audit log";
-    page.counter("audit_refused", help, sums.refused)
+    page.counter("audit_refused", help, sums.refused)?;
+    let help = "Refusals that were counted in the audit log instead of written one by one";
+    page.counter("audit_counted", help, sums.counted)
 }
 
 fn process(page: &mut Page<'_>) -> Result<(), Error> {
