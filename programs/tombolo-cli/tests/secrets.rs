@@ -11,7 +11,7 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -182,6 +182,103 @@ fn t55_no_seeded_secret_is_in_a_log_a_number_an_archive_or_an_error() {
     assert!(!audit.contains('\u{1b}') && !audit.contains("\nERROR"));
     let verified = tombolo(&["audit", "verify", home.join("audit").to_str().unwrap()]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
+/// The files of the archive of the logs, with their names.
+fn archive(node: &Node, key: &str) -> Vec<(String, Vec<u8>)> {
+    // An answer of HTTP/1.0 has no chunks between its bytes.
+    let request = get("/logs").replace("HTTP/1.1", "HTTP/1.0").replace(
+        "\r\n\r\n",
+        &format!("\r\nauthorization: Bearer {key}\r\n\r\n"),
+    );
+    let mut stream = node.connect();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = &answer[head.unwrap() + 4..];
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(body));
+    let entries = tar.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let name = format!("archive: {}", entry.path().unwrap().display());
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (name, bytes)
+    });
+    entries.collect()
+}
+
+#[test]
+fn t55_neither_a_mesh_key_nor_a_reload_nor_the_archive_of_the_logs_tells_a_secret() {
+    let mesh_key = text(&tombolo(&["shared-key", "generate"]).stdout)
+        .trim()
+        .to_owned();
+    let ((key, hash), (other_key, other_hash)) = (api_key(), api_key());
+    let config = |mesh_key: &str, hash: &str| {
+        format!(
+            "database:\n  db_id: db-1\n  device_name: edge\n  persistence_dir: {{ path: data }}\n  auth: {{ small_peer_only: {{ key_b64: \"{mesh_key}\" }} }}\n  transport_config: {{ connect_config: {{ known_tcp_servers: [\"127.0.0.1:9\"] }} }}\n\
+             http_server: {{ listen_addr: \"127.0.0.1:0\", tls_config: dev_mode, http_api: true }}\n\
+             auth: {{ identities: {{ ada: {{ credential: {{ api_key: \"{hash}\" }}, permissions: [all] }} }}, permission_sets: {{ all: {{ permissions: full }} }} }}\n\
+             logging: {{ ditto_sdk: verbose, edge_server: {{ level: verbose, audit_logs: {{ path: audit }}, rotating_logs: {{ directory: {{ path: logs }} }} }} }}\n"
+        )
+    };
+    let mut node = Node::start(&config(&mesh_key, &hash));
+    let file = node.directory().join("config.yaml");
+    let ask = |node: &Node, key: &str| {
+        let statement =
+            format!("INSERT INTO tasks DOCUMENTS ({{'_id':'{VALUE}'}}) ON ID CONFLICT DO UPDATE");
+        node.send(&execute(key, &statement))
+    };
+    let mut told = ask(&node, &key);
+    assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    told.clear();
+    told.push_str(&ask(&node, WRONG_KEY));
+    // What an operator gets wrong: a key that lost a letter, and a private key where its hash belongs.
+    let damaged = mesh_key.replacen('M', "N", 1);
+    assert_ne!(damaged, mesh_key);
+    for wrong in [config(&damaged, &hash), config(&mesh_key, &key)] {
+        std::fs::write(&file, wrong).unwrap();
+        node.signal("-HUP");
+        node.wait_for_part("the configuration was not taken");
+    }
+    std::fs::write(&file, config(&mesh_key, &other_hash)).unwrap();
+    node.signal("-HUP");
+    node.wait_for("auth: 1 identities are in use");
+    told.push_str(&ask(&node, &key));
+    let mut haystacks = archive(&node, &other_key);
+    assert!(haystacks.len() >= 2, "both logs");
+    let raw = BASE64_STANDARD.decode(&mesh_key).ok();
+    let (directory, said) = node.stop_and_tell();
+    for path in files(&directory.path().join("logs"))
+        .into_iter()
+        .chain(files(&directory.path().join("audit")))
+    {
+        haystacks.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+    }
+    haystacks.push(("answers".to_owned(), told.into_bytes()));
+    haystacks.push(("console".to_owned(), said.into_bytes()));
+    let texts = [&mesh_key, &damaged, &key, &other_key];
+    let mut secrets: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).to_vec();
+    // A part of a key is one too.
+    secrets.extend(texts.map(|text| text.as_bytes()[8..32].to_vec()));
+    secrets.extend([VALUE.as_bytes().to_vec(), WRONG_KEY.as_bytes().to_vec()]);
+    secrets.extend(raw.iter().flat_map(|raw| forms(raw)));
+    for (name, haystack) in &haystacks {
+        for secret in &secrets {
+            let found = haystack.windows(secret.len()).any(|part| part == secret);
+            assert!(!found, "{name} tells {:?}", String::from_utf8_lossy(secret));
+        }
+    }
+    let of_archive = |part: &str| {
+        let mut files = haystacks
+            .iter()
+            .filter(|(name, _)| name.starts_with("archive"));
+        files.any(|(_, bytes)| String::from_utf8_lossy(bytes).contains(part))
+    };
+    // The reloads are in it, so that what was looked through is what was meant.
+    assert!(
+        of_archive("the configuration was not taken") && of_archive(r#""act":"config_reload""#)
+    );
 }
 
 #[test]

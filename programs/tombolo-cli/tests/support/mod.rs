@@ -137,11 +137,16 @@ impl Node {
     }
 
     /// Ends it in good order and gives back its directory.
-    pub fn stop(mut self) -> TempDir {
+    pub fn stop(self) -> TempDir {
+        self.stop_and_tell().0
+    }
+
+    /// The same, with all that it said.
+    pub fn stop_and_tell(mut self) -> (TempDir, String) {
         self.signal("-TERM");
         self.wait_for("stopped");
         assert!(self.child.wait().unwrap().success());
-        self.directory.take().unwrap()
+        (self.directory.take().unwrap(), self.said.join("\n"))
     }
 }
 
