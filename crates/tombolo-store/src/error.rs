@@ -80,6 +80,23 @@ pub enum StoreError {
         /// How long it may be open.
         limit: Duration,
     },
+    /// The caller's: an answer that is to be kept is too long.
+    #[error(
+        "the answer has {bytes} bytes, more than the {max} that are kept; write less at once",
+        max = crate::ANSWER_BYTES_MAX
+    )]
+    AnswerTooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The caller's if it is their own answers, and nobody's otherwise: there are as many as are kept.
+    #[error("as many answers are kept as there may be; the first of them ends in {ends_in:?}")]
+    AnswersFull {
+        /// Whether the same owner has too many.
+        is_own: bool,
+        /// When there may be room again.
+        ends_in: Duration,
+    },
     /// Nobody's: a document was written that this device had evicted, so that the transaction must
     /// start again under a new actor. Short writes are run again by the store itself.
     #[error("the transaction wrote a document that was evicted here; run it again")]

@@ -4,6 +4,7 @@
 //! This crate never checks a permission, never reads a clock and never draws randomness:
 //! both are arguments. `docs/formats/store.md` holds the bytes that it reads and writes.
 
+mod answers;
 mod arrival;
 pub mod attachments;
 mod catalog;
@@ -28,6 +29,10 @@ mod store;
 mod transaction;
 mod writer;
 
+pub use answers::{
+    ANSWER_BYTES_MAX, ANSWER_LIFETIME, ANSWERS_MAX, ANSWERS_OWNER_MAX, AnswerKey, Answers,
+    KeptAnswer,
+};
 pub use arrival::{Arrivals, NOTES_MAX, Note, Origin};
 pub use catalog::{COLLECTION_NAME_BYTES_MAX, COLLECTIONS_MAX, INDEXES_MAX, LOGS_MAX};
 pub use chain::{HEADS_KEPT, Verified};

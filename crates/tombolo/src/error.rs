@@ -5,7 +5,7 @@ use std::time::Duration;
 use tombolo_query::QueryError;
 use tombolo_store::attachments::AttachmentError;
 use tombolo_store::engine::EngineError;
-use tombolo_store::{StoreError, WriteError};
+use tombolo_store::{ANSWER_BYTES_MAX, StoreError, WriteError};
 
 use crate::peer_key::PeerKeyError;
 
@@ -98,6 +98,29 @@ pub enum ExecuteError {
     /// fault.
     #[error("ALTER SYSTEM cannot be kept or undone with other statements: send it alone")]
     NotInBatch,
+    /// The name of a request that ran once came with another request. The caller's
+    /// fault.
+    #[error("this key came before with another request: use a new key for each request")]
+    OtherRequest,
+    /// What a request gave is too long to be kept for it. The caller's fault.
+    #[error(
+        "the answer would have {bytes} bytes, and at most {max} can be kept for a key: write less at once"
+    )]
+    AnswerTooLarge {
+        /// Its length.
+        bytes: usize,
+        /// What it may be.
+        max: usize,
+    },
+    /// There is no room for another answer. The caller's fault if it is their own
+    /// answers, and nobody's otherwise.
+    #[error("as many answers are kept as there may be: write without a key, or try again later")]
+    AnswersFull {
+        /// Whether it is this caller's who are too many.
+        is_own: bool,
+        /// When there may be room again, at the earliest.
+        ends_in: Duration,
+    },
     /// Only a SELECT has rows to observe. The caller's fault.
     #[error("only a SELECT can be observed, without EXPLAIN, PROFILE or ADVISE before it")]
     NotObservable,
@@ -128,6 +151,11 @@ impl From<StoreError> for ExecuteError {
         match error {
             StoreError::Busy => Self::Busy,
             StoreError::Deadline { limit } => Self::TransactionExpired { limit },
+            StoreError::AnswerTooLarge { bytes } => Self::AnswerTooLarge {
+                bytes,
+                max: ANSWER_BYTES_MAX,
+            },
+            StoreError::AnswersFull { is_own, ends_in } => Self::AnswersFull { is_own, ends_in },
             other => Self::Store(other),
         }
     }

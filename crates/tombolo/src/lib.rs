@@ -41,7 +41,10 @@ mod surroundings;
 mod sync;
 mod transaction;
 
-pub use access::{Access, BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError, Step};
+pub use access::{
+    Access, AnswerOf, BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError, Once, Ran,
+    Step,
+};
 pub use attachments::{COLLECT_INTERVAL, CollectError, NewAttachmentError};
 pub use check_subscription::check_subscription;
 pub use commit_feed::{COMMIT_LISTENERS_MAX, CommitListener};
@@ -79,5 +82,5 @@ pub use tombolo_query::{OutcomeKind, Parameters, QueryError, StatementKind};
 pub use tombolo_store::attachments::{
     AttachmentContent, AttachmentError, AttachmentReader, AttachmentWriter, Attachments, Collected,
 };
-pub use tombolo_store::{Snapshot, Store, Timekeeper, engine};
+pub use tombolo_store::{ANSWER_BYTES_MAX, AnswerKey, Snapshot, Store, Timekeeper, engine};
 pub use transaction::{ReadTransaction, Transaction};

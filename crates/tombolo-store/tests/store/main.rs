@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail, also in its helpers"
 )]
 
+mod answers;
 mod bench;
 mod eviction;
 mod indexes;

@@ -48,11 +48,11 @@ pub struct BatchError {
 }
 
 impl BatchError {
-    const fn at(at: usize) -> impl Fn(ExecuteError) -> Self {
+    pub(super) const fn at(at: usize) -> impl Fn(ExecuteError) -> Self {
         move |error| Self { at, error }
     }
 
-    fn whole(error: impl Into<ExecuteError>) -> Self {
+    pub(super) fn whole(error: impl Into<ExecuteError>) -> Self {
         Self {
             at: 0,
             error: error.into(),
@@ -61,7 +61,7 @@ impl BatchError {
 }
 
 /// A batch on its way to the writer.
-struct Work {
+pub(super) struct Work {
     batch: Batch,
     drafts: Vec<Option<Drafted>>,
     until: Option<Duration>,
@@ -69,9 +69,9 @@ struct Work {
 }
 
 /// What a batch gave, before it is durable.
-struct Done {
-    outcomes: Vec<Outcome>,
-    withheld: u64,
+pub(super) struct Done {
+    outcomes: Outcomes,
+    pub(super) withheld: u64,
 }
 
 impl Database {
@@ -130,29 +130,14 @@ impl Database {
         time_left: Option<Duration>,
         done: impl FnOnce(Result<Vec<Response>, BatchError>) + Send + 'static,
     ) -> Result<(), BatchError> {
-        check(&batch)?;
-        let until = self.engine.until(time_left);
-        let mut drafts = Vec::with_capacity(batch.steps.len());
-        for (at, step) in batch.steps.iter().enumerate() {
-            let drafted = self.engine.draft(&step.statement, &step.arguments, until);
-            drafts.push(drafted.map_err(BatchError::at(at))?);
-        }
-        let engine = Arc::clone(&self.engine);
-        let counting = Arc::clone(&engine);
-        let work = Work {
-            batch,
-            drafts,
-            until,
-            engine,
-        };
+        let work = Work::begin(&self.engine, batch, time_left)?;
+        let counting = Arc::clone(&self.engine);
         let run = move |transaction: &mut tombolo_store::Transaction<'_>| work.run(transaction);
         let finish = move |result: Result<(Commit, Done), WriteError<BatchError>>| {
             let response = match result {
                 Ok((commit, kept)) => {
                     counting.rights().count(kept.withheld);
-                    let responses = kept.outcomes.into_iter();
-                    let responses = responses.map(|outcome| respond(outcome, Some(commit.number)));
-                    Ok(responses.collect())
+                    Ok(kept.responses(commit.number))
                 }
                 Err(WriteError::Work(error)) => Err(error),
                 Err(WriteError::Store(error)) => Err(BatchError::whole(error)),
@@ -166,7 +151,31 @@ impl Database {
 }
 
 impl Work {
-    fn run(&self, transaction: &mut tombolo_store::Transaction<'_>) -> Result<Done, BatchError> {
+    /// Does what of a batch needs no transaction.
+    pub(super) fn begin(
+        engine: &Arc<Executor>,
+        batch: Batch,
+        time_left: Option<Duration>,
+    ) -> Result<Self, BatchError> {
+        check(&batch)?;
+        let until = engine.until(time_left);
+        let mut drafts = Vec::with_capacity(batch.steps.len());
+        for (at, step) in batch.steps.iter().enumerate() {
+            let drafted = engine.draft(&step.statement, &step.arguments, until);
+            drafts.push(drafted.map_err(BatchError::at(at))?);
+        }
+        Ok(Self {
+            batch,
+            drafts,
+            until,
+            engine: Arc::clone(engine),
+        })
+    }
+
+    pub(super) fn run(
+        &self,
+        transaction: &mut tombolo_store::Transaction<'_>,
+    ) -> Result<Done, BatchError> {
         let mut outcomes = Outcomes::default();
         let mut withheld = 0;
         for at in 0..self.batch.steps.len() {
@@ -174,10 +183,7 @@ impl Work {
             withheld += kept_back;
             outcomes.add(outcome)?;
         }
-        Ok(Done {
-            outcomes: outcomes.held,
-            withheld,
-        })
+        Ok(Done { outcomes, withheld })
     }
 
     fn step(
@@ -208,6 +214,13 @@ impl Work {
         let rights = self.engine.rights();
         let withheld = rights.judge(statement, &mut outcome, Outside::Refuse)?;
         Ok((outcome, withheld))
+    }
+}
+
+impl Done {
+    /// What it gave, in this commit.
+    pub(super) fn responses(self, commit: u64) -> Vec<Response> {
+        self.outcomes.responses(Some(commit))
     }
 }
 

@@ -5,6 +5,7 @@
 //! write one that they may not write.
 
 mod batch;
+mod once;
 mod run;
 mod target;
 mod view;
@@ -18,6 +19,7 @@ use crate::error::ExecuteError;
 use crate::statements::Prepared;
 
 pub use batch::{BATCH_ITEM_BYTES_MAX, BATCH_STATEMENTS_MAX, Batch, BatchError, Step};
+pub use once::{AnswerOf, Once, Ran};
 
 /// How much of a rule or an id an error repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 200;

@@ -118,6 +118,11 @@ impl KeyHash {
         })
     }
 
+    /// What no other key's hash has: its salt is a part of it.
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.output
+    }
+
     /// Whether `key` is the key of this hash. Takes the memory and the time that the hash names.
     pub(crate) fn matches(&self, key: &str) -> bool {
         let derived = self.kdf.derive(key, &self.salt, self.output.len());

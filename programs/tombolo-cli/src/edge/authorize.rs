@@ -246,6 +246,14 @@ impl Caller {
         }
     }
 
+    /// Whose the answers are that are kept for it: no two keys have the same, whatever their identities are called.
+    pub(crate) fn answer_owner(&self) -> &[u8] {
+        match self {
+            Self::Nobody | Self::Anyone => &[],
+            Self::Identity { identity, .. } => identity.hash.output(),
+        }
+    }
+
     /// Decides whether an endpoint is for this client at all, before its body is read.
     pub(crate) fn may_use(&self, endpoint: Endpoint) -> Result<(), AuthRefusal> {
         let Some(mut sets) = self.sets()? else {

@@ -10,13 +10,13 @@ use super::reply::Refused;
 type Out<'a> = Encoder<&'a mut Vec<u8>>;
 
 /// What a statement gave.
-pub(super) fn executed(done: &Response) -> Vec<u8> {
-    written(|out| write_done(out, done))
+pub(super) fn executed(body: &mut Vec<u8>, done: &Response) {
+    write(body, |out| write_done(out, done));
 }
 
 /// What several statements gave that were kept together.
-pub(super) fn executed_all(done: &[Response]) -> Vec<u8> {
-    written(|out| {
+pub(super) fn executed_all(body: &mut Vec<u8>, done: &[Response]) {
+    write(body, |out| {
         let commit = done.iter().find_map(|done| done.commit_id);
         out.map(if commit.is_some() { 3 } else { 1 })?;
         if let Some(commit) = commit {
@@ -25,12 +25,13 @@ pub(super) fn executed_all(done: &[Response]) -> Vec<u8> {
         }
         out.str("results")?.array(done.len() as u64)?;
         done.iter().try_for_each(|done| write_done(out, done))
-    })
+    });
 }
 
 /// A failure.
 pub(super) fn refused(refused: &Refused) -> Vec<u8> {
-    written(|out| {
+    let mut body = Vec::with_capacity(256);
+    write(&mut body, |out| {
         out.map(6)?.str("queryType")?.str("unknown")?;
         out.str("items")?.array(0)?;
         out.str("mutatedDocumentIds")?.array(0)?;
@@ -45,13 +46,12 @@ pub(super) fn refused(refused: &Refused) -> Vec<u8> {
         out.str("warnings")?.array(0)?;
         out.str("totalWarningsCount")?.u64(0)?;
         Ok(())
-    })
+    });
+    body
 }
 
-fn written(write: impl FnOnce(&mut Out<'_>) -> Written) -> Vec<u8> {
-    let mut body = Vec::with_capacity(256);
-    write(&mut Encoder::new(&mut body)).expect("invariant: a vector takes all bytes");
-    body
+fn write(body: &mut Vec<u8>, write: impl FnOnce(&mut Out<'_>) -> Written) {
+    write(&mut Encoder::new(body)).expect("invariant: a vector takes all bytes");
 }
 
 fn write_done(out: &mut Out<'_>, done: &Response) -> Written {
@@ -79,7 +79,7 @@ fn write_done(out: &mut Out<'_>, done: &Response) -> Written {
 mod tests {
     use super::super::cbor;
     use super::super::media::Media;
-    use super::super::reply;
+    use super::super::reply::{self, Shape};
     use super::*;
     use http::StatusCode;
     use http_body_util::BodyExt;
@@ -116,10 +116,10 @@ mod tests {
         placed.place = Some((1, 8));
         let answers = |media| {
             [
-                reply::executed(&mutation, media),
-                reply::executed(&select, media),
-                reply::executed_all(&[select.clone(), mutation.clone()], media),
-                reply::executed_all(std::slice::from_ref(&select), media),
+                reply::executed(Shape::One, std::slice::from_ref(&mutation), media),
+                reply::executed(Shape::One, std::slice::from_ref(&select), media),
+                reply::executed(Shape::All, &[select.clone(), mutation.clone()], media),
+                reply::executed(Shape::All, std::slice::from_ref(&select), media),
                 without_place.response_as(media),
                 placed.response_as(media),
             ]
@@ -136,7 +136,8 @@ mod tests {
             items: vec![Value::Binary(vec![0, 255])],
             ..Response::default()
         };
-        let bytes = executed(&done);
+        let mut bytes = Vec::new();
+        executed(&mut bytes, &done);
         let found = bytes.windows(4).any(|part| part == [0x81, 0x42, 0, 255]);
         assert!(found, "{bytes:x?}");
     }

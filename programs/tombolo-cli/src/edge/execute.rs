@@ -1,18 +1,20 @@
 //! `POST /execute`: a body becomes statements, and these an answer. Several are kept together or not at all.
 
+use tombolo::{AnswerKey, Ran};
 use tombolo_http::{Request, RequestId, Response};
 
 use super::Edge;
 use super::authorize::Caller;
+use super::idempotency;
 use super::media::Media;
-use super::node::{Node, PermittedStep};
+use super::node::{Failure, Node, PermittedStep, StepFailure};
 use super::question::{Asked, Question};
 use super::record::Record;
 use super::refuse::{
     refuse_body, refuse_client, refuse_failed, refuse_other_than_json_or_cbor, refuse_question,
     refuse_unrecorded,
 };
-use super::reply::{self, Refused};
+use super::reply::{self, Refused, Shape};
 
 pub(super) async fn execute<N: Node>(
     edge: &Edge<N>,
@@ -24,6 +26,7 @@ pub(super) async fn execute<N: Node>(
     let Some(asked_in) = Media::of_body(&head.headers) else {
         return Err(refuse_other_than_json_or_cbor());
     };
+    let key = idempotency::key(&head.headers)?;
     let answer_in = Media::of_answer(&head.headers);
     let bytes_max = edge.routes.api().execute_body_bytes_max.unwrap_or_default();
     let body = body.read(bytes_max).await.map_err(refuse_body)?;
@@ -32,32 +35,47 @@ pub(super) async fn execute<N: Node>(
         Media::Cbor => Asked::parse_cbor(&body),
     };
     let asked = asked.map_err(refuse_question)?;
+    let name = key.map(|key| idempotency::name(key, caller, (asked_in, &body)));
     // Both lie in the connection's buffer: while they do, it cannot be used again.
     drop((head, body));
-    match asked {
-        Asked::One(question) => {
-            let run = run(edge, vec![question], caller, (record, id));
-            let mut done = run.await.map_err(|failed| failed.refused)?;
-            Ok(reply::executed(&done.pop().unwrap_or_default(), answer_in))
-        }
-        Asked::All(questions) => {
-            let done = run(edge, questions, caller, (record, id)).await;
-            let done = done.map_err(FailedStep::named)?;
-            Ok(reply::executed_all(&done, answer_in))
-        }
-    }
+    let (questions, shape) = match asked {
+        Asked::One(question) => (vec![question], Shape::One),
+        Asked::All(questions) => (questions, Shape::All),
+    };
+    let run = run(
+        edge,
+        (questions, name),
+        caller,
+        (record, id),
+        (shape, answer_in),
+    );
+    run.await.map_err(|failed| match shape {
+        Shape::One => failed.refused,
+        Shape::All => failed.named(),
+    })
 }
 
 /// Which statement was refused.
 struct FailedStep {
-    at: usize,
+    /// `None`: it is about all of them.
+    at: Option<usize>,
     refused: Refused,
 }
 
 impl FailedStep {
+    fn of(StepFailure { at, failure }: StepFailure, id: RequestId) -> Self {
+        Self {
+            at: failure.is_of_one_statement().then_some(at),
+            refused: refuse_failed(failure, id),
+        }
+    }
+
     /// The refusal, with the place of its statement.
     fn named(self) -> Refused {
-        let description = format!("statements[{}]: {}", self.at, self.refused.description);
+        let Some(at) = self.at else {
+            return self.refused;
+        };
+        let description = format!("statements[{at}]: {}", self.refused.description);
         Refused {
             description,
             ..self.refused
@@ -67,29 +85,59 @@ impl FailedStep {
 
 async fn run<N: Node>(
     edge: &Edge<N>,
-    questions: Vec<Question>,
+    (questions, name): (Vec<Question>, Option<AnswerKey>),
     caller: &Caller,
     (record, id): (&mut Record, RequestId),
-) -> Result<Vec<tombolo::Response>, FailedStep> {
+    answer: (Shape, Media),
+) -> Result<Response, FailedStep> {
     let mut steps = Vec::with_capacity(questions.len());
     for (at, question) in questions.into_iter().enumerate() {
         let step = permitted(edge, question, caller, (record, id));
-        steps.push(step.map_err(|refused| FailedStep { at, refused })?);
+        steps.push(step.map_err(|refused| FailedStep {
+            at: Some(at),
+            refused,
+        })?);
     }
-    if let Some(at) = steps.iter().position(|step| step.statement.is_mutation()) {
+    let writes = steps.iter().position(|step| step.statement.is_mutation());
+    if writes.is_some() {
         let place = record.require_place().map_err(refuse_unrecorded);
-        place.map_err(|refused| FailedStep { at, refused })?;
+        place.map_err(|refused| FailedStep {
+            at: writes,
+            refused,
+        })?;
     }
-    let done = edge.node.execute(steps, edge.request_timeout).await;
-    let done = done.map_err(|failed| FailedStep {
-        at: failed.at,
-        refused: refuse_failed(failed.failure, id),
-    })?;
-    for response in &done {
+    let time_left = edge.request_timeout;
+    let failed = |failed| FailedStep::of(failed, id);
+    let Some(name) = name.filter(|_| writes.is_some()) else {
+        let done = edge.node.execute(steps, time_left).await;
+        let done = done.map_err(failed)?;
+        count(record, &done);
+        let (shape, media) = answer;
+        return Ok(reply::executed(shape, &done, media));
+    };
+    let once = idempotency::once(name, answer);
+    let ran = edge.node.execute_once(steps, once, time_left).await;
+    let (kept, is_replayed) = match ran.map_err(failed)? {
+        Ran::Now { responses, answer } => {
+            count(record, &responses);
+            (answer, false)
+        }
+        Ran::Before { answer } => (answer, true),
+    };
+    idempotency::kept_answer(kept, is_replayed).ok_or_else(|| {
+        let reason = "a kept answer is damaged, or of a newer release".to_owned();
+        FailedStep {
+            at: None,
+            refused: refuse_failed(Failure::Internal { reason }, id),
+        }
+    })
+}
+
+fn count(record: &mut Record, done: &[tombolo::Response]) {
+    for response in done {
         record.documents += response.mutated_document_ids.len() as u64;
         record.rows += response.items.len() as u64;
     }
-    Ok(done)
 }
 
 fn permitted<N: Node>(

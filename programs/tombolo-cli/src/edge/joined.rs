@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tombolo::{
     Access, AttachmentId, AttachmentReader, AttachmentWriter, Batch, BatchError, Database,
-    ExecuteError, Prepared, QueryError, Response, Step, Watch, WebSocketDoor,
+    ExecuteError, Once, Prepared, QueryError, Ran, Response, Step, Watch, WebSocketDoor,
 };
 
 use super::attachments::ContentFailure;
@@ -28,6 +28,9 @@ const SCANS_WAITING_MAX: usize = 1024;
 /// Documents that are looked at for one that refers to an attachment and that a client may read.
 /// Should it be none of these, the attachment is not found for it.
 const DOCUMENTS_ASKED_MAX: usize = 10_000;
+
+/// Told by the writer what became of a batch.
+type Done<T> = Box<dyn FnOnce(Result<T, BatchError>) + Send>;
 
 /// A database that is asked from asynchronous code.
 pub(crate) struct JoinedDatabase {
@@ -51,19 +54,30 @@ impl JoinedDatabase {
         batch: Batch,
         time_left: Option<Duration>,
     ) -> Result<Vec<Response>, StepFailure> {
+        self.written(batch, |batch, done| {
+            self.database.write_batch(batch, time_left, done)
+        })
+        .await
+    }
+
+    /// Waits for what was given to the writer.
+    async fn written<T: Send + 'static>(
+        &self,
+        batch: Batch,
+        queue: impl FnOnce(Batch, Done<T>) -> Result<(), BatchError>,
+    ) -> Result<T, StepFailure> {
         let (answer, answered) = oneshot::channel();
-        let done = move |result| {
+        let done = Box::new(move |result| {
             // The client may have given up meanwhile.
             let _ = answer.send(result);
-        };
+        });
         // Held until the answer, so that freeing them is not the writer's work.
         let arguments: Vec<_> = batch
             .steps
             .iter()
             .map(|step| Arc::clone(&step.arguments))
             .collect();
-        let queued = self.database.write_batch(batch, time_left, done);
-        queued.map_err(step_failure)?;
+        queue(batch, done).map_err(step_failure)?;
         let answered = answered.await;
         drop(arguments);
         match answered {
@@ -128,20 +142,25 @@ impl Node for JoinedDatabase {
         steps: Vec<PermittedStep>,
         time_left: Option<Duration>,
     ) -> Result<Vec<Response>, StepFailure> {
-        let steps = steps.into_iter().map(|step| Step {
-            statement: step.statement,
-            arguments: Arc::new(step.arguments),
-            access: step.permit.into_access(),
-        });
-        let batch = Batch {
-            steps: steps.collect(),
-        };
+        let batch = batch_of(steps);
         let writes = |step: &Step| step.statement.is_mutation();
         if batch.steps.iter().any(writes) {
             self.write(batch, time_left).await
         } else {
             self.read(batch, time_left).await
         }
+    }
+
+    async fn execute_once(
+        &self,
+        steps: Vec<PermittedStep>,
+        once: Once,
+        time_left: Option<Duration>,
+    ) -> Result<Ran, StepFailure> {
+        self.written(batch_of(steps), |batch, done| {
+            self.database.write_once(batch, once, time_left, done)
+        })
+        .await
     }
 
     type Watch = Watch;
@@ -183,6 +202,17 @@ impl Node for JoinedDatabase {
 
     fn websocket_door(&self) -> Option<WebSocketDoor> {
         self.database.websocket_door()
+    }
+}
+
+fn batch_of(steps: Vec<PermittedStep>) -> Batch {
+    let steps = steps.into_iter().map(|step| Step {
+        statement: step.statement,
+        arguments: Arc::new(step.arguments),
+        access: step.permit.into_access(),
+    });
+    Batch {
+        steps: steps.collect(),
     }
 }
 
@@ -271,6 +301,17 @@ fn failure(error: ExecuteError) -> Failure {
             message: refused.to_string(),
         },
         refused @ ExecuteError::CallerNotPermitted { .. } => Failure::CallerNotPermitted {
+            message: refused.to_string(),
+        },
+        refused @ ExecuteError::OtherRequest => Failure::OtherRequest {
+            message: refused.to_string(),
+        },
+        refused @ ExecuteError::AnswerTooLarge { .. } => Failure::AnswerTooLarge {
+            message: refused.to_string(),
+        },
+        ref refused @ ExecuteError::AnswersFull { is_own, ends_in } => Failure::AnswersFull {
+            is_own,
+            ends_in,
             message: refused.to_string(),
         },
         error @ (ExecuteError::TooMany { .. }

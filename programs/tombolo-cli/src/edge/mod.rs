@@ -10,6 +10,7 @@ mod docs;
 mod endpoint;
 mod execute;
 mod health;
+mod idempotency;
 mod joined;
 mod media;
 mod node;

@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tombolo::{AttachmentId, AttachmentReader, AttachmentWriter, Object, Prepared, WebSocketDoor};
+use tombolo::{
+    AttachmentId, AttachmentReader, AttachmentWriter, Object, Once, Prepared, Ran, WebSocketDoor,
+};
 
 use super::attachments::ContentFailure;
 use super::authorize::{DownloadPermit, ExecutePermit, PresencePermit, UploadPermit};
@@ -21,6 +23,15 @@ pub(crate) trait Node: Send + Sync + 'static {
         steps: Vec<PermittedStep>,
         time_left: Option<Duration>,
     ) -> impl Future<Output = Result<Vec<tombolo::Response>, StepFailure>> + Send;
+
+    /// The same of statements of which one at least writes, once: who sends them again under the same key is given
+    /// the answer that was kept, and nothing runs.
+    fn execute_once(
+        &self,
+        steps: Vec<PermittedStep>,
+        once: Once,
+        time_left: Option<Duration>,
+    ) -> impl Future<Output = Result<Ran, StepFailure>> + Send;
 
     /// What ends the watching when it is dropped.
     type Watch: Send + Sync + 'static;
@@ -85,10 +96,31 @@ pub(crate) enum Failure {
     NotPermitted { message: String },
     /// The rules of the caller do not let it do this: 403.
     CallerNotPermitted { message: String },
+    /// The key of a request came before with another one: 422.
+    OtherRequest { message: String },
+    /// The answer is too long to be kept for a key: 422.
+    AnswerTooLarge { message: String },
+    /// There is no room for another answer: 429 if they are the caller's, 503 otherwise.
+    AnswersFull {
+        is_own: bool,
+        /// When there may be room again, at the earliest.
+        ends_in: Duration,
+        message: String,
+    },
     /// Too many statements wait: 503.
     Busy,
     /// The time was over: 408.
     TimedOut,
     /// Ours: 500. The text goes to the log, never to the client.
     Internal { reason: String },
+}
+
+impl Failure {
+    /// Whether one of several statements is at fault, rather than the request as a whole.
+    pub(crate) const fn is_of_one_statement(&self) -> bool {
+        !matches!(
+            self,
+            Self::OtherRequest { .. } | Self::AnswerTooLarge { .. } | Self::AnswersFull { .. }
+        )
+    }
 }

@@ -19,7 +19,7 @@ const ALLOWED: HeaderValue = HeaderValue::from_static(
 );
 /// Header fields of answers that a page may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, www-authenticate, etag, content-range, accept-ranges, idempotent-replayed",
+    "x-request-id, retry-after, www-authenticate, etag, content-range, accept-ranges, idempotency-replayed",
 );
 
 /// Which pages may use the API.

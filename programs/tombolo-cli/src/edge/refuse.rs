@@ -1,6 +1,8 @@
 //! The words for everything that can go wrong behind a route: status, code and what to do.
 
-use http::{StatusCode, header};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tombolo_http::BodyError;
 
 use super::authorize::AuthRefusal;
@@ -96,6 +98,31 @@ pub(super) fn refuse_failed(failure: Failure, id: tombolo_http::RequestId) -> Re
         Failure::CallerNotPermitted { message } => {
             Refused::new(StatusCode::FORBIDDEN, "not_permitted", message)
         }
+        Failure::OtherRequest { message } => Refused::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_key_reused",
+            message,
+        ),
+        Failure::AnswerTooLarge { message } => Refused::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "answer_too_large",
+            message,
+        ),
+        Failure::AnswersFull {
+            is_own,
+            ends_in,
+            message,
+        } => {
+            let (status, code) = if is_own {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_answers")
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy_answers")
+            };
+            Refused {
+                header: Some(retry_after(ends_in)),
+                ..Refused::new(status, code, message)
+            }
+        }
         Failure::Busy => Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
@@ -118,12 +145,19 @@ pub(super) fn refuse_failed(failure: Failure, id: tombolo_http::RequestId) -> Re
 }
 
 pub(super) fn refuse_often(refusal: TooMany) -> Refused {
-    let seconds = refusal.retry_after.as_millis().div_ceil(1000);
+    let seconds = whole_seconds(refusal.retry_after);
     let text = format!("too many requests; ask again in {seconds} seconds");
     let mut refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", text);
-    let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-    refused.header = Some((header::RETRY_AFTER, seconds.into()));
+    refused.header = Some(retry_after(refusal.retry_after));
     refused
+}
+
+fn retry_after(after: Duration) -> (HeaderName, HeaderValue) {
+    (header::RETRY_AFTER, whole_seconds(after).into())
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 pub(super) fn refuse_unrecorded(full: RecorderFull) -> Refused {

@@ -8,7 +8,7 @@ use tombolo_http::{Response, json_response};
 use super::cbor_reply;
 use super::media::Media;
 
-/// Told as Retry-After with every 503.
+/// Told as Retry-After with every 503 that knows nothing better.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// A failure as the client sees it.
@@ -80,10 +80,8 @@ impl Refused {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(
-                    header::RETRY_AFTER,
-                    HeaderValue::from_static(RETRY_AFTER_SECONDS),
-                );
+                let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+                headers.entry(header::RETRY_AFTER).or_insert(seconds);
             }
             _ => {}
         }
@@ -108,30 +106,40 @@ fn response(status: StatusCode, media: Media, body: Vec<u8>) -> Response {
     response
 }
 
-/// The answer to a statement that succeeded.
-pub(crate) fn executed(done: &tombolo::Response, media: Media) -> Response {
-    let body = match media {
-        Media::Json => {
-            let mut body = Vec::with_capacity(256);
-            write_done(&mut body, done);
-            body
-        }
-        Media::Cbor => cbor_reply::executed(done),
-    };
-    response(StatusCode::OK, media, body)
+/// Whether one statement was asked for, or an array of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    One,
+    All,
 }
 
-/// The answer to several statements that were kept together, one result for each.
-pub(crate) fn executed_all(done: &[tombolo::Response], media: Media) -> Response {
-    let body = match media {
-        Media::Json => write_all(done),
-        Media::Cbor => cbor_reply::executed_all(done),
-    };
-    response(StatusCode::OK, media, body)
-}
-
-fn write_all(done: &[tombolo::Response]) -> Vec<u8> {
+/// The answer to statements that succeeded: what one gave, or one result for each of those that were kept together.
+pub(crate) fn executed(shape: Shape, done: &[tombolo::Response], media: Media) -> Response {
     let mut body = Vec::with_capacity(256 * (1 + done.len()));
+    write_body(&mut body, (shape, done), media);
+    answered(body, media)
+}
+
+/// An answer that was written before.
+pub(crate) fn answered(body: Vec<u8>, media: Media) -> Response {
+    response(StatusCode::OK, media, body)
+}
+
+/// Writes the body of [`executed`].
+pub(crate) fn write_body(
+    body: &mut Vec<u8>,
+    (shape, done): (Shape, &[tombolo::Response]),
+    media: Media,
+) {
+    match (media, shape, done) {
+        (Media::Json, Shape::One, [done]) => write_done(body, done),
+        (Media::Json, ..) => write_all(body, done),
+        (Media::Cbor, Shape::One, [done]) => cbor_reply::executed(body, done),
+        (Media::Cbor, ..) => cbor_reply::executed_all(body, done),
+    }
+}
+
+fn write_all(body: &mut Vec<u8>, done: &[tombolo::Response]) {
     body.push(b'{');
     if let Some(commit) = done.iter().find_map(|done| done.commit_id) {
         body.extend_from_slice(
@@ -143,10 +151,9 @@ fn write_all(done: &[tombolo::Response]) -> Vec<u8> {
         if at > 0 {
             body.push(b',');
         }
-        write_done(&mut body, done);
+        write_done(body, done);
     }
     body.extend_from_slice(b"]}");
-    body
 }
 
 fn write_done(body: &mut Vec<u8>, done: &tombolo::Response) {
@@ -219,7 +226,10 @@ mod tests {
             ..tombolo::Response::default()
         };
         let expected = r#"{"queryType":"select","items":[{"_id":"a","n":1}],"mutatedDocumentIds":[],"error":{},"warnings":[],"totalWarningsCount":0}"#;
-        assert_eq!(text(executed(&done, Media::Json)).await, expected);
+        assert_eq!(
+            text(executed(Shape::One, &[done], Media::Json)).await,
+            expected
+        );
     }
 
     #[tokio::test]
@@ -232,7 +242,7 @@ mod tests {
             warnings_total: 11,
             ..tombolo::Response::default()
         };
-        let text = text(executed(&done, Media::Json)).await;
+        let text = text(executed(Shape::One, &[done], Media::Json)).await;
         let start =
             r#"{"transactionId":7,"queryType":"mutation","items":[],"mutatedDocumentIds":["a"]"#;
         assert!(text.starts_with(start), "{text}");

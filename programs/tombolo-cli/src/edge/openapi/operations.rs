@@ -93,7 +93,14 @@ pub(super) fn of(
         "tags": [endpoint.name()],
         "responses": responses,
     });
-    let parameters = parameters(path, database_id);
+    let mut parameters = parameters(path, database_id);
+    if endpoint == Endpoint::Execute {
+        parameters.push(idempotency_key());
+        operation["responses"]["200"]["headers"] = json!({ "Idempotency-Replayed": {
+            "description": "The answer is that of an earlier request with the same Idempotency-Key; nothing ran again.",
+            "schema": { "type": "string", "enum": ["true"] },
+        } });
+    }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -262,6 +269,15 @@ fn parameters(path: &str, database_id: &str) -> Vec<Value> {
             json!({ "name": name, "in": "path", "required": true, "description": told, "schema": schema })
         })
         .collect()
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Statements that write run once for a key within 24 hours, and are answered the same each time. A new key for each request; 422 if it came with another body.",
+        "schema": { "type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255 },
+    })
 }
 
 fn failures<T: JsonSchema>(needs_key: bool, shapes: &mut SchemaGenerator) -> Map<String, Value> {

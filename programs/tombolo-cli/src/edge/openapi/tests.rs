@@ -8,7 +8,7 @@ use tombolo::{OutcomeKind, Value as Stored};
 use super::super::endpoint::Endpoint;
 use super::super::media::Media;
 use super::super::question::Asked;
-use super::super::reply::{self, Refused};
+use super::super::reply::{self, Refused, Shape};
 use super::super::routes::{PATHS, Routes};
 use super::{Keys, document};
 use crate::config::Api;
@@ -227,10 +227,15 @@ async fn answers_are_as_described() {
     };
     let schema = validator("ExecuteResponse");
     for done in [&done, &select] {
-        let body = body_of(reply::executed(done, Media::Json)).await;
+        let body = body_of(reply::executed(
+            Shape::One,
+            std::slice::from_ref(done),
+            Media::Json,
+        ))
+        .await;
         assert!(schema.is_valid(&body), "{body}");
     }
-    let body = body_of(reply::executed_all(&[done, select], Media::Json)).await;
+    let body = body_of(reply::executed(Shape::All, &[done, select], Media::Json)).await;
     assert!(schema.is_valid(&body), "{body}");
     let mut refused = Refused::new(http::StatusCode::BAD_REQUEST, "syntax", "no");
     let schema = validator("Failure");

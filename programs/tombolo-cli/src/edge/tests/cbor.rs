@@ -3,12 +3,12 @@
 use super::*;
 use crate::edge::cbor;
 
-struct Told {
-    head: String,
-    body: Vec<u8>,
+pub(super) struct Told {
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
 }
 
-async fn send(node: &Running, headers: &str, body: &[u8]) -> Told {
+pub(super) async fn send(node: &Running, headers: &str, body: &[u8]) -> Told {
     let head = format!(
         "POST /execute HTTP/1.1\r\n{headers}host: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
@@ -26,27 +26,27 @@ async fn send(node: &Running, headers: &str, body: &[u8]) -> Told {
 
 impl Told {
     /// The body of an answer in CBOR.
-    fn cbor(&self, status: u16) -> Value {
+    pub(super) fn cbor(&self, status: u16) -> Value {
         assert_answer(&self.head, status, "content-type: application/cbor\r\n");
         cbor::parse(&self.body).unwrap()
     }
 
     /// The body of an answer in JSON.
-    fn json(&self, status: u16) -> Value {
+    pub(super) fn json(&self, status: u16) -> Value {
         assert_answer(&self.head, status, "content-type: application/json\r\n");
         tombolo::json::parse(&self.body).unwrap()
     }
 }
 
-fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
+pub(super) fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
     match value {
         Value::Object(members) => members.get(name).unwrap(),
         other => panic!("{other:?} has no {name}"),
     }
 }
 
-const CBOR: &str = "content-type: application/cbor\r\n";
-const JSON: &str = "content-type: application/json\r\n";
+pub(super) const CBOR: &str = "content-type: application/cbor\r\n";
+pub(super) const JSON: &str = "content-type: application/json\r\n";
 /// `{"statement": "ECHO", "args": {"b": h'00ff'}}`
 const ECHO: &[u8] = b"\xa2\x69statement\x64ECHO\x64args\xa1\x61b\x42\x00\xff";
 

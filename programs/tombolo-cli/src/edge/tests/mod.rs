@@ -3,6 +3,7 @@
 mod bombs;
 mod cbor;
 mod docs;
+mod idempotency;
 mod keys;
 mod observe;
 mod origins;
@@ -20,8 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tombolo::{
-    AttachmentId, AttachmentReader, AttachmentWriter, Attachments, OutcomeKind, Prepared, Value,
-    WebSocketDoor,
+    AttachmentId, AttachmentReader, AttachmentWriter, Attachments, Once, OutcomeKind, Prepared,
+    Ran, Value, WebSocketDoor,
 };
 use tombolo_http::{Limits, Listener, Server, Transport};
 
@@ -63,6 +64,17 @@ impl Node for Scripted {
             responses.push(done.map_err(|failure| StepFailure { at, failure })?);
         }
         Ok(responses)
+    }
+
+    async fn execute_once(
+        &self,
+        steps: Vec<PermittedStep>,
+        once: Once,
+        _: Option<Duration>,
+    ) -> Result<Ran, StepFailure> {
+        let responses = self.execute(steps, None).await?;
+        let answer = (once.answer)(&responses);
+        Ok(Ran::Now { responses, answer })
     }
 
     type Watch = ();

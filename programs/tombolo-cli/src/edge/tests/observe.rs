@@ -6,7 +6,7 @@ use tombolo::{Database, Options};
 use super::*;
 use crate::edge::JoinedDatabase;
 
-async fn start_database(clients: Clients) -> Running {
+pub(super) async fn start_database(clients: Clients) -> Running {
     let database = Arc::new(Database::open(Options::memory("db-1")).unwrap());
     let node = JoinedDatabase::new(database);
     let guard = Arc::new(Guard::new(clients, [3; 32]));
