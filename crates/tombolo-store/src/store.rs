@@ -5,7 +5,7 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -99,6 +99,8 @@ pub(crate) struct Surroundings {
 /// The newest durable view.
 pub(crate) struct Published {
     view: Mutex<Arc<View>>,
+    /// The newest number that was answered: commits without change have numbers too.
+    last_number: AtomicU64,
     has_stopped: AtomicBool,
 }
 
@@ -106,6 +108,11 @@ impl Published {
     pub(crate) fn view(&self) -> Arc<View> {
         // Held for one clone of a pointer; a panic in there is not possible.
         Arc::clone(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says that numbers up to this one are about to be answered.
+    pub(crate) fn number(&self, last_number: u64) {
+        self.last_number.store(last_number, Ordering::Release);
     }
 
     /// Says that nothing will be written any more.
@@ -143,6 +150,7 @@ impl Store {
         };
         let published = Arc::new(Published {
             view: Mutex::new(Arc::new(view)),
+            last_number: AtomicU64::new(state.last_number),
             has_stopped: AtomicBool::new(false),
         });
         let unmentioned = Arc::new(Unmentioned::default());
@@ -193,6 +201,12 @@ impl Store {
     /// [`crate::UNMENTIONED_MAX`].
     pub fn take_unmentioned(&self) -> Option<BTreeSet<AttachmentId>> {
         self.unmentioned.take()
+    }
+
+    /// The newest local number that was answered, also to a transaction that changed nothing. What has such a number
+    /// is in every snapshot that is taken from now on.
+    pub fn last_number(&self) -> u64 {
+        self.published.last_number.load(Ordering::Acquire)
     }
 
     /// Whether a write or a flush failed, so that nothing is written until the store is opened anew.

@@ -188,6 +188,7 @@ impl Writer {
 
     fn make_durable(&mut self, before: State) -> Result<(), StoreError> {
         if self.overlay.batch().is_empty() {
+            self.published.number(self.state.last_number);
             return Ok(());
         }
         self.state.high_water = self.clock.high_water();
@@ -196,6 +197,7 @@ impl Writer {
         match written {
             Ok(view) => {
                 self.published.publish(view);
+                self.published.number(self.state.last_number);
                 let first = before.last_commit + 1;
                 self.announce(first..=self.state.last_commit);
                 Ok(())

@@ -17,6 +17,12 @@ pub struct StoreStatus {
 }
 
 impl Database {
+    /// The newest commit that was answered here, also to a write that changed nothing: what has a number up to it
+    /// is seen by every read from now on. Waits for nobody.
+    pub fn last_commit(&self) -> u64 {
+        self.store.last_number()
+    }
+
     /// How the store is. Waits for nobody.
     pub fn store_status(&self) -> StoreStatus {
         StoreStatus {

@@ -5,7 +5,6 @@ use tombolo_http::{Request, RequestId, Response};
 
 use super::Edge;
 use super::authorize::Caller;
-use super::idempotency;
 use super::media::Media;
 use super::node::{Failure, Node, PermittedStep, StepFailure};
 use super::question::{Asked, Question};
@@ -15,6 +14,7 @@ use super::refuse::{
     refuse_unrecorded,
 };
 use super::reply::{self, Refused, Shape};
+use super::{idempotency, least_transaction};
 
 pub(super) async fn execute<N: Node>(
     edge: &Edge<N>,
@@ -27,6 +27,7 @@ pub(super) async fn execute<N: Node>(
         return Err(refuse_other_than_json_or_cbor());
     };
     let key = idempotency::key(&head.headers)?;
+    let least = least_transaction::asked(&head.headers)?;
     let answer_in = Media::of_answer(&head.headers);
     let bytes_max = edge.routes.api().execute_body_bytes_max.unwrap_or_default();
     let body = body.read(bytes_max).await.map_err(refuse_body)?;
@@ -42,17 +43,27 @@ pub(super) async fn execute<N: Node>(
         Asked::One(question) => (vec![question], Shape::One),
         Asked::All(questions) => (questions, Shape::All),
     };
-    let run = run(
-        edge,
-        (questions, name),
-        caller,
-        (record, id),
-        (shape, answer_in),
-    );
+    let wanted = Wanted {
+        questions,
+        name,
+        least,
+        answer: (shape, answer_in),
+    };
+    let run = run(edge, wanted, caller, (record, id));
     run.await.map_err(|failed| match shape {
         Shape::One => failed.refused,
         Shape::All => failed.named(),
     })
+}
+
+/// What a request wants.
+struct Wanted {
+    questions: Vec<Question>,
+    /// What makes it run once.
+    name: Option<AnswerKey>,
+    /// The transaction that it wants to see.
+    least: Option<u64>,
+    answer: (Shape, Media),
 }
 
 /// Which statement was refused.
@@ -85,11 +96,16 @@ impl FailedStep {
 
 async fn run<N: Node>(
     edge: &Edge<N>,
-    (questions, name): (Vec<Question>, Option<AnswerKey>),
+    wanted: Wanted,
     caller: &Caller,
     (record, id): (&mut Record, RequestId),
-    answer: (Shape, Media),
 ) -> Result<Response, FailedStep> {
+    let Wanted {
+        questions,
+        name,
+        least,
+        answer,
+    } = wanted;
     let mut steps = Vec::with_capacity(questions.len());
     for (at, question) in questions.into_iter().enumerate() {
         let step = permitted(edge, question, caller, (record, id));
@@ -97,6 +113,11 @@ async fn run<N: Node>(
             at: Some(at),
             refused,
         })?);
+    }
+    if let Some(step) = steps.first() {
+        let newest = edge.node.last_transaction(&step.permit);
+        let reached = least_transaction::check(least, newest);
+        reached.map_err(|refused| FailedStep { at: None, refused })?;
     }
     let writes = steps.iter().position(|step| step.statement.is_mutation());
     if writes.is_some() {

@@ -137,6 +137,10 @@ impl Node for JoinedDatabase {
         self.database.prepare(statement).map_err(failure)
     }
 
+    fn last_transaction(&self, _: &ExecutePermit) -> u64 {
+        self.database.last_commit()
+    }
+
     async fn execute(
         &self,
         steps: Vec<PermittedStep>,

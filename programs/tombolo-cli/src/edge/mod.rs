@@ -12,6 +12,7 @@ mod execute;
 mod health;
 mod idempotency;
 mod joined;
+mod least_transaction;
 mod media;
 mod node;
 mod observe;

@@ -16,6 +16,9 @@ pub(crate) trait Node: Send + Sync + 'static {
     /// Parses a statement.
     fn prepare(&self, statement: &str) -> Result<Prepared, Failure>;
 
+    /// The newest transaction that reads see; those of this node are numbered as they are kept.
+    fn last_transaction(&self, permit: &ExecutePermit) -> u64;
+
     /// Runs statements, all or none of them; one at least. `time_left` is what remains
     /// until the client is told 408.
     fn execute(

@@ -96,6 +96,7 @@ pub(super) fn of(
     let mut parameters = parameters(path, database_id);
     if endpoint == Endpoint::Execute {
         parameters.push(idempotency_key());
+        parameters.push(least_transaction());
         operation["responses"]["200"]["headers"] = json!({ "Idempotency-Replayed": {
             "description": "The answer is that of an earlier request with the same Idempotency-Key; nothing ran again.",
             "schema": { "type": "string", "enum": ["true"] },
@@ -277,6 +278,15 @@ fn idempotency_key() -> Value {
         "in": "header",
         "description": "Statements that write run once for a key within 24 hours, and are answered the same each time. A new key for each request; 422 if it came with another body.",
         "schema": { "type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255 },
+    })
+}
+
+fn least_transaction() -> Value {
+    json!({
+        "name": "X-DITTO-TXN-ID",
+        "in": "header",
+        "description": "The transactionId of an answer of this node that must be seen; 404 if the node has no such transaction.",
+        "schema": { "type": "integer", "format": "int64", "minimum": 0 },
     })
 }
 

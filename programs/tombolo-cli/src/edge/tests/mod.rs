@@ -11,6 +11,7 @@ pub(in crate::edge) mod permissions;
 mod records;
 mod routes;
 mod throttling;
+mod transactions;
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -51,6 +52,10 @@ impl Node for Scripted {
             return Ok(Prepared::parse("DELETE FROM c").unwrap());
         }
         Ok(Prepared::parse(&format!("SELECT * FROM {statement}")).unwrap())
+    }
+
+    fn last_transaction(&self, _: &ExecutePermit) -> u64 {
+        7
     }
 
     async fn execute(
