@@ -17,6 +17,7 @@ mod index;
 mod indexing;
 mod job;
 mod layout;
+mod mentioning;
 mod mentions;
 mod open_transaction;
 mod overlay;
@@ -39,6 +40,7 @@ pub use chain::{HEADS_KEPT, Verified};
 pub use error::StoreError;
 pub use evicted::EVICTED_MAX;
 pub use job::{Commit, WriteError};
+pub use mentioning::{DOCUMENTS_READ_AT_ONCE, OpeningProgress};
 pub use mentions::UNMENTIONED_MAX;
 pub use open_transaction::{OpenTransaction, STEPS_WAITING_MAX};
 pub use overlay::TRANSACTION_BYTES_MAX;
@@ -48,7 +50,8 @@ pub use sidecar::Sidecar;
 pub use snapshot::Snapshot;
 pub use state::LogId;
 pub use store::{
-    DEFAULT_TRANSACTION_LIMIT, OnCommit, Store, StoreSettings, Timekeeper, WRITES_WAITING_MAX,
+    DEFAULT_TRANSACTION_LIMIT, OnCommit, OnOpening, Store, StoreSettings, Timekeeper,
+    WRITES_WAITING_MAX,
 };
 pub use transaction::Transaction;
 pub use writer::{ROUND_BYTES, ROUND_JOBS_MAX};

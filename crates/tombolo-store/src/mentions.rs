@@ -45,7 +45,7 @@ pub(crate) fn move_mentions(
         transaction.set(Keyspace::Attachments, key(*id, document_key), None)?;
     }
     for id in after.difference(&before) {
-        let record = vec![RECORD_VERSION].into();
+        let record = record().into();
         transaction.set(Keyspace::Attachments, key(*id, document_key), Some(record))?;
     }
     Ok(())
@@ -59,8 +59,12 @@ fn ids_in(document: Option<&[u8]>) -> Result<BTreeSet<AttachmentId>, StoreError>
     Ok(tokens.into_iter().map(|token| token.id).collect())
 }
 
-fn key(id: AttachmentId, document_key: &[u8]) -> StoredBytes {
+pub(crate) fn key(id: AttachmentId, document_key: &[u8]) -> StoredBytes {
     StoredBytes::joined(id.as_bytes(), document_key)
+}
+
+pub(crate) fn record() -> Vec<u8> {
+    vec![RECORD_VERSION]
 }
 
 /// Divides a key into the attachment, the number of the collection and the document's id.

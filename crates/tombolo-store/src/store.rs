@@ -22,6 +22,7 @@ use crate::{
     chain::{self, HEADS_CHECKED_ON_OPEN},
     engine::{Batch, Engine, EngineStats, Keyspace},
     job::{Commit, Done, TypedJob, WriteError},
+    mentioning::{self, OpeningProgress},
     mentions::Unmentioned,
     open_transaction::OpenTransaction,
     overlay::Overlay,
@@ -50,6 +51,9 @@ pub trait Timekeeper: Send + Sync {
 /// It must not wait for anything, least of all for the store.
 pub type OnCommit = Box<dyn FnMut(RangeInclusive<u64>) + Send>;
 
+/// Called while a store is opened whose documents must be read first.
+pub type OnOpening = Box<dyn FnMut(OpeningProgress) + Send>;
+
 /// What a store needs from outside.
 pub struct StoreSettings {
     /// The database that the data belongs to.
@@ -66,10 +70,12 @@ pub struct StoreSettings {
     pub entropy: Box<dyn FnMut() -> [u8; 16] + Send>,
     /// Told of each round.
     pub on_commit: OnCommit,
+    /// Told how far the opening is, if that takes long.
+    pub on_opening: OnOpening,
 }
 
 impl StoreSettings {
-    /// Settings with the default limits, telling nobody of commits.
+    /// Settings with the default limits, telling nobody of anything.
     pub fn new(
         database_id: impl Into<String>,
         site: SiteId,
@@ -84,6 +90,7 @@ impl StoreSettings {
             time,
             entropy: Box::new(entropy),
             on_commit: Box::new(|_| ()),
+            on_opening: Box::new(|_| ()),
         }
     }
 }
@@ -137,12 +144,15 @@ pub struct Store {
 
 impl Store {
     /// Opens the store in an engine, or makes it in an empty one, and starts its writer thread.
+    /// The first time that a store is opened which was written before it kept what documents
+    /// refer to, all of them are read; [`StoreSettings::on_opening`] is told how far that is.
     ///
     /// # Errors
     /// The engine failed; [`StoreError::OtherDatabase`]; [`StoreError::NewerFormat`];
     /// [`StoreError::DamagedLog`] if the newest commits do not hang together.
     pub fn open(engine: Arc<dyn Engine>, mut settings: StoreSettings) -> Result<Self, StoreError> {
         let state = recover(&*engine, &mut settings)?;
+        mentioning::find(&*engine, &mut settings.on_opening)?;
         let view = View {
             bytes: engine.snapshot()?,
             state: state.clone(),
@@ -309,7 +319,9 @@ fn recover(engine: &dyn Engine, settings: &mut StoreSettings) -> Result<State, S
         let (found, wanted) = (other.database_id.clone(), wanted.database_id);
         return Err(StoreError::OtherDatabase { found, wanted });
     }
-    let state = match State::load(&*snapshot)? {
+    let stored = State::load(&*snapshot)?;
+    let is_new = stored.is_none() && found.is_none();
+    let state = match stored {
         Some(state) => {
             let first = state.last_commit.saturating_sub(HEADS_CHECKED_ON_OPEN);
             chain::check_links(&*snapshot, &state, first)?;
@@ -321,6 +333,9 @@ fn recover(engine: &dyn Engine, settings: &mut StoreSettings) -> Result<State, S
         let mut batch = Batch::new();
         batch.put(Keyspace::Meta, IDENTITY_KEY, wanted.record())?;
         batch.put(Keyspace::Meta, STATE_KEY, state.record())?;
+        if is_new {
+            batch.put(Keyspace::Meta, mentioning::KEY, mentioning::all())?;
+        }
         engine.write(&batch)?;
         engine.flush()?;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tombolo_document::SiteId;
 use tombolo_store::attachments::Attachments;
 use tombolo_store::engine::{Engine, FjallEngine, FjallSettings, MemoryEngine};
-use tombolo_store::{Store, StoreSettings};
+use tombolo_store::{OpeningProgress, Store, StoreSettings};
 
 use crate::commit_feed::CommitFeed;
 use crate::database::{Database, Executor};
@@ -91,10 +91,26 @@ impl Database {
         settings.skew_limit_ms = u64::try_from(options.skew_limit.as_millis()).unwrap_or(u64::MAX);
         let announced = Arc::clone(&feed);
         settings.on_commit = Box::new(move |commits| announced.announce(&commits));
+        settings.on_opening = Box::new(tell_opening);
         let store = Arc::new(Store::open(engine, settings)?);
         let board = Arc::new(Board::new(Arc::clone(&store)));
         let executor = Arc::new(Executor::new(time, entropy, board));
         let shelves = (store, attachments);
         Self::assemble((options, device), shelves, executor, feed, observers)
+    }
+}
+
+/// Says why the opening takes so long.
+fn tell_opening(progress: OpeningProgress) {
+    let OpeningProgress {
+        documents,
+        damaged,
+        is_over,
+    } = progress;
+    if damaged > 0 && is_over {
+        tracing::warn!(target: "tombolo::store", damaged, "documents are damaged: attachments that they alone refer to may be removed; restore them from a backup or from a peer");
+    }
+    if documents > 0 {
+        tracing::info!(target: "tombolo::store", documents, is_over, "reading all documents once, to know which attachments they refer to");
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
+    sync::{Arc, Mutex},
 };
 
 use proptest::prelude::*;
@@ -11,9 +12,12 @@ use tombolo_document::{
     attachment::{AttachmentId, AttachmentToken},
 };
 use tombolo_query::source::{SourceError, Target};
-use tombolo_store::{Snapshot, Store, Transaction, engine::MemoryEngine};
+use tombolo_store::{
+    DOCUMENTS_READ_AT_ONCE, OpeningProgress, Snapshot, Store, StoreError, Transaction,
+    engine::{Batch, Direction, Engine, Fault, FaultyDisk, KeyRange, Keyspace, MemoryEngine},
+};
 
-use crate::bench::{World, delete, id, write};
+use crate::bench::{Faulty, World, delete, id, set, write};
 
 fn attachment(number: u8) -> AttachmentId {
     AttachmentId::of(&[number])
@@ -187,4 +191,129 @@ proptest! {
             }
         }
     }
+}
+
+/// Makes of a store what one was before it kept what documents refer to.
+fn forget_mentions(disk: &FaultyDisk) {
+    let engine = disk.open();
+    let mut batch = Batch::new();
+    batch.remove(Keyspace::Meta, *b"m").unwrap();
+    let all = KeyRange::prefix(&[]);
+    let mut remove = |key: &[u8], _: &[u8]| {
+        batch.remove(Keyspace::Attachments, key.to_vec()).unwrap();
+        ControlFlow::Continue(())
+    };
+    let snapshot = engine.snapshot().unwrap();
+    snapshot
+        .scan(Keyspace::Attachments, &all, Direction::Forward, &mut remove)
+        .unwrap();
+    engine.write(&batch).unwrap();
+    engine.flush().unwrap();
+}
+
+/// Opens what a disk holds, and tells how far the opening came each time that it said so.
+fn opened(faulty: &Faulty) -> (Result<Store, StoreError>, Vec<OpeningProgress>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&told);
+    let mut settings = faulty.world.settings();
+    settings.on_opening = Box::new(move |progress| noted.lock().unwrap().push(progress));
+    let store = Store::open(Arc::new(faulty.disk.open()), settings);
+    let told = told.lock().unwrap().clone();
+    (store, told)
+}
+
+/// A store of an older release: `count` cars without attachment, and what `refer` writes.
+fn older(count: u64) -> Faulty {
+    let mut faulty = Faulty::new();
+    let store = faulty.store();
+    write(store, move |transaction| {
+        (0..count).try_for_each(|number| set(transaction, "cars", number, "{}"))
+    })
+    .unwrap();
+    for number in [0, count - 1] {
+        refer_and_wait(store, "cars", number, ("a", Some(attachment(1))));
+    }
+    refer_and_wait(store, "cars", 1, ("a", Some(attachment(2))));
+    write(store, |transaction| delete(transaction, "cars", 1)).unwrap();
+    faulty.store = None;
+    forget_mentions(&faulty.disk);
+    faulty
+}
+
+#[test]
+fn an_older_store_is_read_once_for_what_its_documents_refer_to() {
+    let mut faulty = older(10);
+    let (store, told) = opened(&faulty);
+    let (store, wanted) = (store.unwrap(), [document("cars", 0), document("cars", 9)]);
+    assert_eq!(
+        documents(&store.snapshot(), attachment(1)),
+        BTreeSet::from(wanted)
+    );
+    assert_eq!(documents(&store.snapshot(), attachment(2)), BTreeSet::new());
+    let whole = OpeningProgress {
+        documents: 10,
+        damaged: 0,
+        is_over: true,
+    };
+    assert_eq!(told, [whole]);
+    drop(store);
+
+    faulty.power_cut(7);
+    faulty.store = None;
+    let (store, told) = opened(&faulty);
+    assert!(
+        store
+            .unwrap()
+            .snapshot()
+            .is_mentioned(attachment(1))
+            .unwrap()
+    );
+    assert_eq!(told, []);
+}
+
+#[test]
+fn a_new_store_has_nothing_to_be_read() {
+    let mut faulty = Faulty::new();
+    refer_and_wait(faulty.store(), "cars", 1, ("a", Some(attachment(1))));
+    faulty.store = None;
+    assert_eq!(opened(&faulty).1, []);
+}
+
+#[test]
+fn an_opening_that_is_cut_goes_on_where_it_was() {
+    let faulty = older(DOCUMENTS_READ_AT_ONCE as u64 + 10);
+    faulty.disk.set_fault(Fault::WriteFails { after: 1 });
+    let (failed, told) = opened(&faulty);
+    assert!(failed.is_err());
+    assert_eq!(told.len(), 1);
+    assert!(!told[0].is_over);
+
+    faulty.disk.power_cut(0);
+    let (store, told) = opened(&faulty);
+    let rest = OpeningProgress {
+        documents: 10,
+        damaged: 0,
+        is_over: true,
+    };
+    assert_eq!(told, [rest]);
+    let found = documents(&store.unwrap().snapshot(), attachment(1));
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn a_damaged_document_keeps_no_older_store_closed() {
+    let faulty = older(10);
+    let engine = faulty.disk.open();
+    let mut batch = Batch::new();
+    let collection = 1_u32.to_be_bytes();
+    let damaged = [&collection[..], id(5).as_bytes()].concat();
+    let held = engine.snapshot().unwrap();
+    assert!(held.get(Keyspace::Documents, &damaged).unwrap().is_some());
+    batch.put(Keyspace::Documents, damaged, [1, 1]).unwrap();
+    engine.write(&batch).unwrap();
+    engine.flush().unwrap();
+    let (store, told) = opened(&faulty);
+    assert_eq!((told[0].documents, told[0].damaged), (10, 1));
+    let found = documents(&store.unwrap().snapshot(), attachment(1));
+    assert_eq!(found.len(), 2);
 }
