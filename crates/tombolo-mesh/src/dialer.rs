@@ -17,7 +17,7 @@ use crate::mesh::{Hub, stopped};
 use crate::refusal::HandshakeError;
 use crate::status::DialState;
 use crate::websocket::WebServer;
-use crate::wire::{Carrier, Wire};
+use crate::wire::{Carrier, Wire, buffered};
 
 /// How long resolving a name, and connecting to one address, may take.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ impl Server {
         };
         tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
         let wire = match self {
-            Self::Tcp(_) => Box::new(tcp),
+            Self::Tcp(_) => Box::new(buffered(tcp)),
             Self::Web(server) => {
                 timeout(HANDSHAKE_TIME, server.open(tcp))
                     .await

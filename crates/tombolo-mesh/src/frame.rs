@@ -30,6 +30,14 @@ pub(crate) fn take(arrived: &mut BytesMut) -> Result<Option<Bytes>, LinkError> {
     Ok(Some(arrived.split_to(length).freeze()))
 }
 
+/// Bytes that lack of the first frame; `None` while its length is not known.
+/// What arrived was judged by [`take`].
+pub(crate) fn lacking(arrived: &[u8]) -> Option<usize> {
+    let (header, arrived) = arrived.split_first_chunk::<HEADER_BYTES>()?;
+    let length = check(u32::from_be_bytes(*header)).ok()?;
+    Some(length.saturating_sub(arrived.len()))
+}
+
 fn check(length: u32) -> Result<usize, LinkError> {
     match usize::try_from(length).unwrap_or(usize::MAX) {
         0 => Err(LinkError::Empty),

@@ -15,7 +15,7 @@ use crate::handshake::{Answer, answer};
 use crate::link::Transport;
 use crate::mesh::{Hub, stopped};
 use crate::refusal::HandshakeError;
-use crate::wire::{ByteStream, Carrier};
+use crate::wire::{ByteStream, Carrier, buffered};
 
 /// The pause after the system refused to accept, usually for want of file
 /// handles, which come back when links end.
@@ -61,7 +61,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn let_in_tcp(hub: Arc<Hub>, tcp: TcpStream, from: SocketAddr, ticket: Ticket) {
     // On a connection that is gone already the handshake fails.
     let _ = tcp.set_nodelay(true);
-    let_in(&hub, tcp, Transport::AccessPoint, from, ticket).await;
+    let_in(&hub, buffered(tcp), Transport::AccessPoint, from, ticket).await;
 }
 
 /// Lets in whoever is at the other end of a stream, if it proves itself.

@@ -2,7 +2,7 @@
 //! each with its deadlines. Memory follows bytes that arrived, never a length that was told.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -23,10 +23,15 @@ pub const SEND_STALL_MAX: Duration = Duration::from_secs(20);
 
 /// No link lives longer, whatever its certificate says: a year.
 const LINK_TIME_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
-/// How much is asked of the network at once, in bytes.
+/// Room that is made for the next frame before its length is known, in bytes, if
+/// the last one had fewer.
 const READ_BYTES: usize = 16 * 1024;
-/// Frames are joined to writes of about so many bytes.
+/// Most room that is made ahead of what arrived.
+const READ_AHEAD_BYTES: usize = 128 * 1024;
+/// So many bytes are written at once.
 const WRITE_BYTES: usize = 64 * 1024;
+/// Frames below it are moved together before they are written.
+const JOINED_BYTES: usize = 32 * 1024;
 
 /// Tells both halves of a link and its guard that this node ends it.
 pub(crate) type CloseSignal = watch::Receiver<Option<CloseReason>>;
@@ -92,6 +97,9 @@ impl Link for TcpLink {
 struct Reader<R> {
     source: R,
     arrived: BytesMut,
+    /// Bytes of the last frame, so that one like it arrives in memory of its own
+    /// and is never moved.
+    last: usize,
     expires: Instant,
     signal: CloseSignal,
 }
@@ -101,6 +109,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Self {
             source,
             arrived: BytesMut::new(),
+            last: 0,
             expires,
             signal,
         }
@@ -109,10 +118,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     async fn next(&mut self) -> Result<Option<Bytes>, LinkError> {
         loop {
             if let Some(frame) = frame::take(&mut self.arrived)? {
+                self.last = frame.len() + frame::HEADER_BYTES;
                 return Ok(Some(frame));
             }
             let idle = Instant::now() + RECEIVE_IDLE_MAX;
-            self.arrived.reserve(READ_BYTES);
+            self.make_room();
             let read = self.source.read_buf(&mut self.arrived);
             let read = tokio::select! {
                 biased;
@@ -135,6 +145,15 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     return Err(LinkError::Idle { seconds });
                 }
             }
+        }
+    }
+
+    /// Room for what lacks of the frame, as far as its length is known.
+    fn make_room(&mut self) {
+        if self.arrived.len() == self.arrived.capacity() {
+            let lacking = frame::lacking(&self.arrived);
+            let lacking = lacking.unwrap_or(self.last.max(READ_BYTES));
+            self.arrived.reserve(lacking.min(READ_AHEAD_BYTES));
         }
     }
 
@@ -182,27 +201,30 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         for (header, frame) in headers.iter().zip(frames) {
             self.joined.put_slice(header);
             // A large frame goes out of its own memory, a small one joins others.
-            if frame.len() < WRITE_BYTES {
+            if frame.len() < JOINED_BYTES {
                 self.joined.put_slice(frame);
-            }
-            if self.joined.len() >= WRITE_BYTES || frame.len() >= WRITE_BYTES {
-                self.write_joined().await?;
-            }
-            if frame.len() >= WRITE_BYTES {
-                for piece in frame.chunks(WRITE_BYTES) {
-                    within(&mut self.signal, self.sink.write_all(piece)).await?;
+                if self.joined.len() >= WRITE_BYTES {
+                    self.write_joined(&[]).await?;
                 }
+            } else {
+                self.write_joined(frame).await?;
             }
         }
-        self.write_joined().await?;
+        self.write_joined(&[]).await?;
         within(&mut self.signal, self.sink.flush()).await?;
         self.unfinished = false;
         Ok(())
     }
 
-    async fn write_joined(&mut self) -> Result<(), LinkError> {
-        for piece in self.joined.chunks(WRITE_BYTES) {
-            within(&mut self.signal, self.sink.write_all(piece)).await?;
+    /// Writes what was joined, and a frame behind it.
+    async fn write_joined(&mut self, frame: &[u8]) -> Result<(), LinkError> {
+        let (mut before, mut frame) = (&self.joined[..], frame);
+        while !before.is_empty() || !frame.is_empty() {
+            let (first, rest) = before.split_at(before.len().min(WRITE_BYTES));
+            let (second, left) = frame.split_at(frame.len().min(WRITE_BYTES - first.len()));
+            let step = write_both(&mut self.sink, first, second);
+            within(&mut self.signal, step).await?;
+            (before, frame) = (rest, left);
         }
         self.joined.clear();
         Ok(())
@@ -218,6 +240,24 @@ impl<W: AsyncWrite + Unpin + Send> FrameSender for Writer<W> {
         self.unfinished = true;
         Box::pin(within(&mut self.signal, self.sink.shutdown()))
     }
+}
+
+/// Writes two pieces that follow each other, without moving them together.
+async fn write_both(
+    sink: &mut (impl AsyncWrite + Unpin),
+    mut first: &[u8],
+    mut second: &[u8],
+) -> io::Result<()> {
+    while !first.is_empty() || !second.is_empty() {
+        let slices = [IoSlice::new(first), IoSlice::new(second)];
+        let written = sink.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let of_first = written.min(first.len());
+        (first, second) = (&first[of_first..], &second[written - of_first..]);
+    }
+    Ok(())
 }
 
 /// One step of writing, unless the peer takes nothing or this node ends the link.

@@ -1,6 +1,7 @@
 //! What TLS between two peers runs over: any stream of bytes, whatever carries it.
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 use crate::link::Transport;
@@ -9,6 +10,14 @@ use crate::link::Transport;
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
+
+/// Bytes that are taken from the network at once. TLS asks for 4 KiB at a time.
+const ARRIVING_BYTES: usize = 64 * 1024;
+
+/// A connection that is read in large pieces.
+pub(crate) fn buffered(tcp: TcpStream) -> BufReader<TcpStream> {
+    BufReader::with_capacity(ARRIVING_BYTES, tcp)
+}
 
 /// One stream, whatever carries it.
 pub(crate) type Wire = Box<dyn ByteStream>;

@@ -103,9 +103,12 @@ pub const PULLED_PIECES_MAX: usize = 64;
 pub const WINDOW_PIECES: (usize, usize) = (4, 2);
 /// Pieces that come so much later than the fastest close the window a little.
 pub const PIECE_DELAY_MAX: Duration = Duration::from_millis(25);
-/// Frames of attachments that may wait for a link; with so many the holder reads
+/// Frames of attachments that may wait for a link; with so many the holder sends
 /// no further.
 pub const UNSENT_FRAMES_MAX: usize = 4;
+/// Pieces that were read and not sent; with so many the holder reads no further.
+/// It reads up to a chunk at once, so memory holds up to 16 more.
+pub const READY_PIECES_MAX: usize = 16;
 /// Checked chunks that may wait for the disk; with so many no piece is pulled.
 pub const UNSTORED_CHUNKS_MAX: usize = 2;
 /// A holder that owes something and sends nothing of it for so long is given up.

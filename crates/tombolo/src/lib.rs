@@ -60,9 +60,9 @@ pub use statements::Prepared;
 pub use store_status::StoreStatus;
 pub use surroundings::{ObserverDriver, Surroundings};
 pub use sync::{
-    AttachmentFetch, FetchError, FetchState, FetchWait, MAX_LINKS_DEFAULT, Membership,
-    PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX, Subscription, SyncError, SyncOptions,
-    SyncStatus, WebSocketDoor, WebSocketServer,
+    AttachmentFetch, AttachmentTraffic, FetchError, FetchState, FetchWait, MAX_LINKS_DEFAULT,
+    Membership, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX, Subscription, SyncError,
+    SyncOptions, SyncStatus, WebSocketDoor, WebSocketServer,
 };
 pub use tombolo_document::attachment::{
     AttachmentId, AttachmentToken, CHUNK_BYTES as ATTACHMENT_CHUNK_BYTES,

@@ -10,7 +10,7 @@ use blake3::hazmat::{
     ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root,
 };
 
-use super::{ATTACHMENT_BYTES_MAX, AttachmentId};
+use super::{ATTACHMENT_BYTES_MAX, AttachmentId, CheckedChunk, ChunkCheck};
 
 /// Bytes of each chunk but the last, which has at least one: a power of two of
 /// BLAKE3's own chunks, so that every chunk is a subtree.
@@ -174,26 +174,28 @@ impl Manifest {
     /// # Errors
     /// They are not, or there is no such chunk.
     pub fn check_chunk(&self, index: u64, bytes: &[u8]) -> Result<(), ChunkError> {
-        let Some(wanted) = chunk_length(self.length, index) else {
-            let count = self.chunk_count();
-            return Err(ChunkError::OutOfRange { index, count });
-        };
-        if bytes.len() != wanted {
-            let found = bytes.len();
-            return Err(ChunkError::WrongLength {
-                index,
-                found,
-                wanted,
-            });
-        }
-        let same = match self.chunks.get(index as usize) {
-            Some(hash) => chunk_hash(index, bytes) == *hash,
-            None => AttachmentId::of(bytes) == self.id,
-        };
-        if same {
-            return Ok(());
-        }
-        Err(ChunkError::WrongHash { index })
+        self.check(index, bytes).map(|_| ())
+    }
+
+    /// As [`Manifest::check_chunk`], with the chunk as one that was checked.
+    ///
+    /// # Errors
+    /// As for [`Manifest::check_chunk`].
+    pub fn check<P: AsRef<[u8]>>(
+        &self,
+        index: u64,
+        bytes: P,
+    ) -> Result<CheckedChunk<P>, ChunkError> {
+        let mut check = ChunkCheck::begin(index);
+        check.take(bytes);
+        check.finish(self)
+    }
+
+    /// What the chunk at `index` hashes to; `None` if there is no such chunk, or
+    /// if it is the only one.
+    pub(super) fn chunk_hash(&self, index: u64) -> Option<&ChainingValue> {
+        let index = usize::try_from(index).ok();
+        index.and_then(|index| self.chunks.get(index))
     }
 
     fn leads_to_id(&self) -> bool {
@@ -282,12 +284,6 @@ impl ManifestBuilder {
             chunks: self.done,
         }
     }
-}
-
-fn chunk_hash(index: u64, bytes: &[u8]) -> ChainingValue {
-    let mut hasher = Hasher::new();
-    hasher.set_input_offset(index * CHUNK_BYTES as u64);
-    hasher.update(bytes).finalize_non_root()
 }
 
 /// The id of content of at least two chunks.

@@ -4,11 +4,13 @@
 //! A document holds a token, never the bytes. This module holds no bytes either
 //! and reads no file. `docs/formats/attachment.md` is normative.
 
+mod chunk;
 mod id;
 mod manifest;
 mod mentions;
 mod token;
 
+pub use chunk::{CheckedChunk, ChunkCheck};
 pub use id::{AttachmentId, AttachmentIdError};
 pub use manifest::{
     CHUNK_BYTES, ChunkError, Manifest, ManifestBuilder, ManifestError, chunk_count, chunk_length,

@@ -14,6 +14,7 @@ mod medium;
 mod name;
 mod partial;
 mod reader;
+mod settling;
 mod writer;
 
 use std::{

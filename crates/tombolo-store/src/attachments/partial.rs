@@ -4,13 +4,23 @@
 //! noted after their bytes were synced, so that a power cut makes no note a lie;
 //! what was written and not noted is found by hashing it again.
 
+use std::sync::Arc;
+
 use tombolo_document::attachment::{
-    AttachmentId, CHUNK_BYTES, Manifest, ManifestError, chunk_count, chunk_length,
+    AttachmentId, CHUNK_BYTES, CheckedChunk, ChunkError, Manifest, ManifestError, chunk_count,
+    chunk_length,
 };
 
-use super::{AttachmentError, Attachments, blob::Blob, medium::Access, name::Name};
+use super::{
+    AttachmentError, Attachments,
+    blob::Blob,
+    medium::Access,
+    name::Name,
+    settling::{Settling, UnderWay, keep},
+};
 
-/// Chunks after which what was written is synced and noted.
+/// Chunks after which what was written is synced and noted, beside what comes next; then the
+/// next of these waits for the one before.
 pub const CHECKPOINT_CHUNKS: u64 = 64;
 
 /// Bytes of the length before a stored manifest.
@@ -22,13 +32,14 @@ pub struct Partial {
     attachments: Attachments,
     id: AttachmentId,
     length: u64,
-    file: Blob,
+    file: Arc<Blob>,
     manifest: Option<Manifest>,
     /// A bit for each chunk that is there.
     held: Vec<u8>,
     missing: u64,
-    /// Chunks since the last checkpoint.
+    /// Chunks since the last checkpoint was begun.
     unsynced: u64,
+    under_way: UnderWay,
 }
 
 impl Partial {
@@ -76,12 +87,13 @@ impl Partial {
             attachments: attachments.clone(),
             id,
             length,
-            file,
+            file: Arc::new(file),
             manifest,
             // At most 4 KiB: a bit for each MiB of the longest content.
             held: vec![0; count.div_ceil(8) as usize],
             missing: count,
             unsynced: 0,
+            under_way: UnderWay::default(),
         };
         if !is_new {
             partial.recall()?;
@@ -118,7 +130,7 @@ impl Partial {
         }
         let manifest = Manifest::verify(bytes, self.id, self.length)?;
         let stored = [&self.length.to_le_bytes()[..], bytes].concat();
-        self.keep(Name::PartManifest(self.id), &stored)?;
+        keep(&self.attachments, Name::PartManifest(self.id), &stored)?;
         self.manifest = Some(manifest);
         Ok(())
     }
@@ -132,19 +144,51 @@ impl Partial {
     pub fn put_chunk(&mut self, index: u64, bytes: &[u8]) -> Result<(), AttachmentError> {
         let id = self.id;
         let manifest = self.manifest.as_ref();
-        manifest
-            .ok_or(AttachmentError::NoManifest { id })?
-            .check_chunk(index, bytes)?;
+        let manifest = manifest.ok_or(AttachmentError::NoManifest { id })?;
+        self.put_checked(&manifest.check(index, bytes)?)
+    }
+
+    /// As [`Partial::put_chunk`], for a chunk that was checked before and is not hashed again.
+    ///
+    /// # Errors
+    /// As for [`Partial::put_chunk`]; [`AttachmentError::Chunk`] if it is of another attachment.
+    pub fn put_checked<P: AsRef<[u8]>>(
+        &mut self,
+        chunk: &CheckedChunk<P>,
+    ) -> Result<(), AttachmentError> {
+        let (id, index) = (self.id, chunk.index());
+        if chunk.attachment() != id {
+            return Err(ChunkError::WrongHash { index }.into());
+        }
+        if self.manifest.is_none() {
+            return Err(AttachmentError::NoManifest { id });
+        }
+        let Some(wanted) = chunk_length(self.length, index) else {
+            let count = chunk_count(self.length);
+            return Err(ChunkError::OutOfRange { index, count }.into());
+        };
+        let found = chunk.length();
+        if found != wanted {
+            let wrong = ChunkError::WrongLength {
+                index,
+                found,
+                wanted,
+            };
+            return Err(wrong.into());
+        }
         if self.holds(index) {
             return Ok(());
         }
-        self.file
-            .write_at(bytes, index * CHUNK_BYTES as u64)
-            .map_err(AttachmentError::writing)?;
+        let mut offset = index * CHUNK_BYTES as u64;
+        for part in chunk.parts() {
+            let written = self.file.write_at(part, offset);
+            written.map_err(AttachmentError::writing)?;
+            offset += part.len() as u64;
+        }
         self.note(index);
         self.unsynced += 1;
         if self.unsynced >= CHECKPOINT_CHUNKS {
-            self.checkpoint()?;
+            self.begin_checkpoint()?;
         }
         Ok(())
     }
@@ -173,18 +217,34 @@ impl Partial {
     /// # Errors
     /// The files cannot be written.
     pub fn checkpoint(&mut self) -> Result<(), AttachmentError> {
-        self.file.sync().map_err(AttachmentError::writing)?;
-        self.keep(Name::PartChunks(self.id), &self.held)?;
+        self.under_way.wait()?;
         self.unsynced = 0;
-        Ok(())
+        self.settling().run()
+    }
+
+    /// As [`Partial::checkpoint`], beside what comes next. A failure is told by the call after.
+    fn begin_checkpoint(&mut self) -> Result<(), AttachmentError> {
+        self.unsynced = 0;
+        let settling = self.settling();
+        self.under_way.begin(settling)
+    }
+
+    fn settling(&self) -> Settling {
+        Settling {
+            attachments: self.attachments.clone(),
+            id: self.id,
+            file: Arc::clone(&self.file),
+            held: self.held.clone(),
+        }
     }
 
     /// Makes whole content durable and keeps it as such.
     ///
     /// # Errors
     /// [`AttachmentError::Incomplete`]; the files cannot be written. What came stays.
-    pub fn finish(self) -> Result<(AttachmentId, u64), AttachmentError> {
+    pub fn finish(mut self) -> Result<(AttachmentId, u64), AttachmentError> {
         let (id, chunks) = (self.id, self.missing);
+        self.under_way.wait()?;
         let manifest = self.manifest.as_ref();
         let manifest = manifest.ok_or(AttachmentError::NoManifest { id })?;
         if chunks > 0 {
@@ -203,8 +263,10 @@ impl Partial {
     ///
     /// # Errors
     /// A file cannot be removed.
-    pub fn discard(self) -> Result<(), AttachmentError> {
+    pub fn discard(mut self) -> Result<(), AttachmentError> {
         let id = self.id;
+        // Its note would come back; whether it failed does not matter any more.
+        let _ = self.under_way.wait();
         let names = [Name::PartChunks(id), Name::PartManifest(id), Name::Part(id)];
         remove(&self.attachments, &names)
     }
@@ -257,27 +319,12 @@ impl Partial {
         }
         Ok(noted)
     }
-
-    /// Writes a small file durably. Bits of notes only ever come, so a file of them that is half
-    /// the old one is right; a manifest is verified whenever it is read.
-    fn keep(&self, name: Name, bytes: &[u8]) -> Result<(), AttachmentError> {
-        let medium = self.attachments.medium();
-        let opened = medium
-            .find_for(name, Access::Write)
-            .and_then(|file| match file {
-                Some(file) => Ok(file),
-                None => medium.create(name),
-            });
-        let kept = opened.and_then(|file| {
-            file.write_at(bytes, 0)?;
-            file.sync()
-        });
-        kept.map_err(AttachmentError::writing)
-    }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
+        // Nobody else begins before nothing is under way here.
+        let _ = self.under_way.wait();
         self.attachments.desk().in_use.remove(&self.id);
     }
 }

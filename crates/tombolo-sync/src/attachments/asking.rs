@@ -1,13 +1,14 @@
 //! The asker's side of one link: pulls the pieces of missing chunks as far as
 //! they come without delay, and checks each chunk before it is given out.
-//! Memory holds one chunk that grows and a few that wait for the disk.
+//! Memory holds one chunk that grows and a few that wait for the disk, in the
+//! pieces in which they came: no byte is copied here, and each is hashed once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tombolo_document::attachment::{AttachmentId, Manifest, chunk_length};
+use tombolo_document::attachment::{AttachmentId, ChunkCheck, Manifest};
 
 use super::event::{AttachmentAction, FetchEnd, Kept, Seek, all_chunks};
 use super::window::Window;
@@ -25,7 +26,7 @@ pub(crate) struct Asking {
     /// What was pulled and has not come, in its order.
     expected: VecDeque<Expected>,
     /// What came of the chunk that the front of `expected` belongs to.
-    chunk: Vec<u8>,
+    chunk: Option<ChunkCheck<Bytes>>,
     /// The chunk that is being pulled: its request and the next piece of it.
     pulling: Option<(u64, u64)>,
     /// The request whose turn it was last.
@@ -159,7 +160,7 @@ impl Asking {
     pub(crate) fn piece(
         &mut self,
         (number, piece): (u64, u64),
-        content: &[u8],
+        content: &Bytes,
         desk: &mut Desk<'_>,
     ) -> Result<(), WireError> {
         let now = desk.now.monotonic;
@@ -176,24 +177,19 @@ impl Asking {
         if let Some(came) = self.expected.pop_front() {
             self.window.arrived(now.saturating_sub(came.pulled));
         }
-        let chunk = piece / PIECES_OF_CHUNK;
-        if self.chunk.is_empty() {
-            // The room follows what was asked for, not what was announced.
-            let length = chunk_length(request.length, chunk);
-            self.chunk.reserve_exact(length.unwrap_or(0));
-        }
-        self.chunk.extend_from_slice(content);
-        if (piece + 1).is_multiple_of(PIECES_OF_CHUNK) || piece + 1 == piece_count(request.length) {
-            let bytes = Bytes::from(std::mem::take(&mut self.chunk));
-            if let Some(manifest) = &request.manifest {
-                manifest.check_chunk(chunk, &bytes)?;
-            }
+        let index = piece / PIECES_OF_CHUNK;
+        let mut chunk = self.chunk.take();
+        let growing = chunk.get_or_insert_with(|| ChunkCheck::begin(index));
+        growing.take(content.clone());
+        let is_last = piece + 1 == piece_count(request.length);
+        if !is_last && !(piece + 1).is_multiple_of(PIECES_OF_CHUNK) {
+            self.chunk = chunk;
+        } else if let (Some(chunk), Some(manifest)) = (chunk, &request.manifest) {
+            let chunk = chunk.finish(manifest)?;
             self.unstored += 1;
             desk.act(Action::Attachment(AttachmentAction::Store {
                 request: number,
-                attachment: request.attachment,
                 chunk,
-                bytes,
             }));
         }
         self.pull(desk);
@@ -278,7 +274,7 @@ impl Asking {
     fn forget(&mut self, number: u64) -> usize {
         let is_of = |one: &Expected| one.request == number;
         if self.expected.front().is_some_and(is_of) {
-            self.chunk = Vec::new();
+            self.chunk = None;
         }
         if self.pulling.is_some_and(|(of, _)| of == number) {
             self.pulling = None;

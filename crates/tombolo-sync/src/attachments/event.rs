@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tombolo_document::DocumentId;
-use tombolo_document::attachment::{AttachmentId, Manifest, chunk_count, mentions};
+use tombolo_document::attachment::{AttachmentId, CheckedChunk, Manifest, chunk_count, mentions};
 
 use crate::view::{View, ViewError};
 use crate::wire::Lack;
@@ -101,8 +101,8 @@ pub enum AttachmentAction {
     /// See whether the peer may have it and open it; answer with
     /// [`AttachmentEvent::Opened`].
     Open(Opening),
-    /// Read so much of what was opened and answer with
-    /// [`AttachmentEvent::Read`]. At most one at a time.
+    /// Read so much of what was opened, all of it within one chunk, and answer
+    /// with [`AttachmentEvent::Read`]. At most one at a time.
     Read {
         /// The peer's request.
         request: u64,
@@ -120,12 +120,8 @@ pub enum AttachmentAction {
     Store {
         /// This side's request.
         request: u64,
-        /// Whose.
-        attachment: AttachmentId,
-        /// Which.
-        chunk: u64,
-        /// Its bytes.
-        bytes: Bytes,
+        /// The chunk, in the pieces in which it came.
+        chunk: CheckedChunk<Bytes>,
     },
     /// A [`AttachmentEvent::Seek`] is over.
     Ended(AttachmentId, FetchEnd),

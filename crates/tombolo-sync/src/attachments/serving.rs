@@ -1,5 +1,6 @@
 //! The holder's side: answers who asks, and sends what is pulled as the link
-//! takes it. Memory holds a few pieces, whatever is asked for.
+//! takes it. It reads a chunk at a time and the next one while the first is sent;
+//! memory holds two chunks, whatever is asked for.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,10 +8,11 @@ use bytes::Bytes;
 use tombolo_identity::Filter;
 
 use super::event::{Answer, AttachmentAction, Opening, Place};
-use super::{piece_count, piece_length};
+use super::{PIECES_OF_CHUNK, piece_count, piece_length};
 use crate::event::Action;
 use crate::limits::{
-    ATTACHMENT_FRAGMENT_BYTES, PIECE_BYTES, PULLED_PIECES_MAX, REQUESTS_MAX, UNSENT_FRAMES_MAX,
+    ATTACHMENT_FRAGMENT_BYTES, PIECE_BYTES, PULLED_PIECES_MAX, READY_PIECES_MAX, REQUESTS_MAX,
+    UNSENT_FRAMES_MAX,
 };
 use crate::session::Desk;
 use crate::wire::{AttachmentMessage, Channel, Lack, Message, Packed, WireError};
@@ -26,8 +28,10 @@ pub(crate) struct Serving {
     open: BTreeMap<u64, Served>,
     /// What was pulled and not read yet, in the order in which it goes out.
     pulled: VecDeque<(u64, u64)>,
-    /// Whether a piece is being read.
-    is_reading: bool,
+    /// What is being read: its request, and how many of `pulled` that is.
+    reading: Option<(u64, usize)>,
+    /// What was read and is not sent yet: its request, which piece, its bytes.
+    ready: VecDeque<(u64, u64, Bytes)>,
     /// Frames that the link has not taken yet.
     unsent: usize,
 }
@@ -107,7 +111,8 @@ impl Serving {
         if first < from {
             return Err(WireError::Protocol("pieces were pulled twice"));
         }
-        if count > (PULLED_PIECES_MAX - self.pulled.len()) as u64 {
+        let waiting = self.pulled.len() + self.ready.len();
+        if count > PULLED_PIECES_MAX.saturating_sub(waiting) as u64 {
             return Err(WireError::Protocol("too many pieces were pulled ahead"));
         }
         served.from = Some(end);
@@ -118,21 +123,19 @@ impl Serving {
     }
 
     pub(crate) fn read(&mut self, request: u64, content: Option<Bytes>, desk: &mut Desk<'_>) {
-        self.is_reading = false;
+        let reading = self.reading.take();
         // The front is what was being read, unless it was released meanwhile.
-        if self.open.contains_key(&request) {
-            let Some((_, piece)) = self.pulled.pop_front() else {
-                return;
-            };
-            match content {
-                Some(content) => {
-                    let message = AttachmentMessage::Piece {
-                        request,
-                        piece,
-                        content,
-                    };
-                    self.send(message, desk);
-                }
+        if let Some((_, count)) = reading
+            && let Some(served) = self.open.get(&request)
+        {
+            let length = served.length;
+            let pieces: Vec<_> = self.pulled.drain(..count).collect();
+            let is_whole = |content: &Bytes| content.len() == bytes_of(&pieces, length);
+            match content.filter(is_whole) {
+                Some(mut content) => self.ready.extend(pieces.iter().map(|(_, piece)| {
+                    let content = content.split_to(piece_length(length, *piece));
+                    (request, *piece, content)
+                })),
                 None => {
                     self.forget(request);
                     desk.act(Action::Attachment(AttachmentAction::Close(request)));
@@ -167,24 +170,40 @@ impl Serving {
     fn forget(&mut self, request: u64) {
         self.open.remove(&request);
         self.pulled.retain(|(of, _)| *of != request);
+        self.ready.retain(|(of, _, _)| *of != request);
     }
 
-    /// Reads the next piece, if the link has room for it.
+    /// Sends as much as the link has room for, and reads on.
     fn advance(&mut self, desk: &mut Desk<'_>) {
-        if self.is_reading || self.unsent >= UNSENT_FRAMES_MAX {
+        while self.unsent < UNSENT_FRAMES_MAX
+            && let Some((request, piece, content)) = self.ready.pop_front()
+        {
+            let message = AttachmentMessage::Piece {
+                request,
+                piece,
+                content,
+            };
+            self.send(message, desk);
+        }
+        if self.reading.is_some() || self.ready.len() >= READY_PIECES_MAX {
             return;
         }
-        let Some(&(request, piece)) = self.pulled.front() else {
+        let Some(&(request, first)) = self.pulled.front() else {
             return;
         };
         let Some(served) = self.open.get(&request) else {
             return;
         };
-        self.is_reading = true;
+        // As much as follows without a gap, up to the end of the chunk.
+        let rest = PIECES_OF_CHUNK - first % PIECES_OF_CHUNK;
+        let wanted = (first..first + rest).map(|piece| (request, piece));
+        let pieces = self.pulled.iter().zip(wanted);
+        let count = pieces.take_while(|(pulled, next)| *pulled == next).count();
+        self.reading = Some((request, count));
         desk.act(Action::Attachment(AttachmentAction::Read {
             request,
-            offset: piece * PIECE_BYTES as u64,
-            length: piece_length(served.length, piece),
+            offset: first * PIECE_BYTES as u64,
+            length: bytes_of(self.pulled.range(..count), served.length),
         }));
     }
 
@@ -197,4 +216,10 @@ impl Serving {
         self.unsent += packed.len().div_ceil(ATTACHMENT_FRAGMENT_BYTES);
         desk.send(Channel::Attachments, &packed);
     }
+}
+
+/// Bytes of some pieces of content of this length.
+fn bytes_of<'p>(pieces: impl IntoIterator<Item = &'p (u64, u64)>, length: u64) -> usize {
+    let pieces = pieces.into_iter();
+    pieces.map(|(_, piece)| piece_length(length, *piece)).sum()
 }

@@ -120,14 +120,11 @@ impl Fetch {
             self.piece(request, piece);
             for action in std::mem::take(&mut self.scene.attachments) {
                 match action {
-                    AttachmentAction::Store {
-                        request,
-                        chunk,
-                        bytes,
-                        ..
-                    } => {
-                        self.manifest.check_chunk(chunk, &bytes).unwrap();
-                        stored.push(chunk);
+                    AttachmentAction::Store { request, chunk } => {
+                        assert_eq!(chunk.attachment(), self.manifest.id());
+                        let bytes: Vec<u8> = chunk.parts().flatten().copied().collect();
+                        self.manifest.check_chunk(chunk.index(), &bytes).unwrap();
+                        stored.push(chunk.index());
                         self.event(AttachmentEvent::Stored(request, Kept::Yes));
                     }
                     other => self.scene.attachments.push(other),

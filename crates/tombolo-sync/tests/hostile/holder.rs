@@ -8,7 +8,9 @@ use tombolo_document::attachment::{AttachmentId, AttachmentToken};
 use tombolo_identity::{Permissions, Rules};
 use tombolo_sync::Event;
 use tombolo_sync::attachments::{Answer, AttachmentAction, AttachmentEvent};
-use tombolo_sync::limits::{PIECE_BYTES, PULLED_PIECES_MAX, REQUESTS_MAX, UNSENT_FRAMES_MAX};
+use tombolo_sync::limits::{
+    PIECE_BYTES, PULLED_PIECES_MAX, READY_PIECES_MAX, REQUESTS_MAX, UNSENT_FRAMES_MAX,
+};
 use tombolo_sync::wire::{AttachmentMessage, Lack, Message, WireError};
 
 use super::attachments::{content, say};
@@ -211,20 +213,81 @@ fn t49_pulls_that_reach_too_far_end_the_link() {
     assert_eq!(scene.misbehaved(), rule);
 }
 
+/// Reads what is to be read; gives from where, and how much.
+fn read(scene: &mut Scene) -> Option<(u64, usize)> {
+    let Some(AttachmentAction::Read { offset, length, .. }) = scene.attachments.pop() else {
+        return None;
+    };
+    let content = Bytes::from(content(length));
+    answer(scene, AttachmentEvent::Read(0, Some(content)));
+    Some((offset, length))
+}
+
+/// The pieces that were sent.
+fn pieces(scene: &Scene) -> Vec<u64> {
+    let pieces = answers(scene).into_iter().filter_map(|message| {
+        let AttachmentMessage::Piece { piece, content, .. } = message else {
+            return None;
+        };
+        assert_eq!(content.len(), PIECE_BYTES);
+        Some(*piece)
+    });
+    pieces.collect()
+}
+
 #[test]
-fn no_more_is_read_than_the_link_takes() {
+fn no_more_is_read_and_sent_than_the_link_takes() {
+    let mut scene = opened();
+    pull(&mut scene, 5, PULLED_PIECES_MAX as u64);
+    // What follows up to the end of a chunk is read at once, and then chunk by chunk.
+    let at = |piece: usize, pieces: usize| ((piece * PIECE_BYTES) as u64, pieces * PIECE_BYTES);
+    assert_eq!(read(&mut scene), Some(at(5, 11)));
+    assert_eq!(read(&mut scene), Some(at(16, 16)));
+    assert_eq!(read(&mut scene), None);
+    assert_eq!(pieces(&scene).len(), UNSENT_FRAMES_MAX);
+    let mut carried = 0;
+    while scene.attachments.is_empty() {
+        answer(&mut scene, AttachmentEvent::Carried(1));
+        carried += 1;
+        assert_eq!(pieces(&scene).len(), UNSENT_FRAMES_MAX + carried);
+    }
+    assert_eq!(
+        UNSENT_FRAMES_MAX + carried,
+        11 + 16 - (READY_PIECES_MAX - 1)
+    );
+    assert_eq!(read(&mut scene), Some(at(32, 16)));
+    while pieces(&scene).len() < PULLED_PIECES_MAX {
+        answer(&mut scene, AttachmentEvent::Carried(1));
+        read(&mut scene);
+    }
+    let all: Vec<u64> = (5..5 + PULLED_PIECES_MAX as u64).collect();
+    assert_eq!(pieces(&scene), all);
+}
+
+#[test]
+fn t49_what_was_read_and_not_sent_counts_as_pulled() {
     let mut scene = opened();
     pull(&mut scene, 0, PULLED_PIECES_MAX as u64);
-    let piece = Bytes::from(content(PIECE_BYTES));
-    let mut reads = 0;
-    while let Some(AttachmentAction::Read { offset, length, .. }) = scene.attachments.pop() {
-        assert_eq!((offset, length), (reads * PIECE_BYTES as u64, PIECE_BYTES));
-        reads += 1;
-        answer(&mut scene, AttachmentEvent::Read(0, Some(piece.clone())));
-    }
-    assert_eq!(reads, UNSENT_FRAMES_MAX as u64);
-    answer(&mut scene, AttachmentEvent::Carried(1));
-    assert_eq!(scene.attachments.len(), 1);
+    while read(&mut scene).is_some() {}
+    let sent = pieces(&scene).len() as u64;
+    pull(&mut scene, PULLED_PIECES_MAX as u64, sent);
+    assert!(scene.closed.is_none());
+    pull(&mut scene, PULLED_PIECES_MAX as u64 + sent, 1);
+    let rule = WireError::Protocol("too many pieces were pulled ahead");
+    assert_eq!(scene.misbehaved(), rule);
+}
+
+#[test]
+fn content_that_is_shorter_than_it_was_ends_the_request() {
+    let mut scene = opened();
+    pull(&mut scene, 0, 8);
+    let short = Bytes::from(content(8 * PIECE_BYTES - 1));
+    answer(&mut scene, AttachmentEvent::Read(0, Some(short)));
+    let lacking = AttachmentMessage::Lacking {
+        request: 0,
+        lack: Lack::NotHeld,
+    };
+    assert_eq!(answers(&scene).last(), Some(&&lacking));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use tombolo_sync::Status;
 use tombolo_sync::record::{self, CursorRecord};
 use tombolo_sync::wire::Hello;
 
+use super::attachments::AttachmentTraffic;
+
 /// Peers that are told of; of more, those without a link are left out.
 const PEERS_MAX: usize = 4_096;
 /// The rows of `system:data_sync_info`.
@@ -45,6 +47,8 @@ pub struct SyncStatus {
     /// because the user that is logged in may not write them; one that was
     /// written twice counts twice.
     pub withheld_documents: u64,
+    /// What moved of attachments since the database was opened.
+    pub attachments: AttachmentTraffic,
 }
 
 /// Shared by all sessions.

@@ -12,7 +12,7 @@ mod service;
 mod spreading;
 mod subscriptions;
 
-pub use attachments::{AttachmentFetch, FetchError, FetchState, FetchWait};
+pub use attachments::{AttachmentFetch, AttachmentTraffic, FetchError, FetchState, FetchWait};
 pub use board::{PeerProgress, SyncStatus};
 pub use options::{
     MAX_LINKS_DEFAULT, Membership, RETRY_INTERVAL_DEFAULT, SyncError, SyncOptions, WebSocketServer,

@@ -285,6 +285,7 @@ impl Database {
             mesh,
             peers: self.board.peers(),
             withheld_documents: self.engine.rights().withheld(),
+            attachments: self.fetches.traffic(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::replication::Host;
 
 /// The two lanes of one link.
 pub(crate) struct AttachmentDesk {
+    fetches: Arc<Fetches>,
     serving: Lane<Serving>,
     storing: Lane<Storing>,
 }
@@ -29,6 +30,7 @@ impl AttachmentDesk {
         let serving = Serving::new(host.clone(), fetches.shelf().clone());
         let storing = Storing::new(Arc::clone(fetches), link);
         Self {
+            fetches: Arc::clone(fetches),
             serving: Lane::open(serving, answers.clone()),
             storing: Lane::open(storing, answers.clone()),
         }
@@ -44,9 +46,11 @@ impl AttachmentDesk {
                 request,
                 offset,
                 length,
-            } => self
-                .serving
-                .queue(move |serving| serving.read(request, offset, length)),
+            } => {
+                self.fetches.given(length);
+                self.serving
+                    .queue(move |serving| serving.read(request, offset, length))
+            }
             AttachmentAction::Close(request) => self.serving.queue(move |serving| {
                 serving.close(request);
                 None
@@ -54,14 +58,9 @@ impl AttachmentDesk {
             AttachmentAction::Adopt(request, manifest) => self
                 .storing
                 .queue(move |storing| storing.adopt(request, &manifest)),
-            AttachmentAction::Store {
-                request,
-                attachment,
-                chunk,
-                bytes,
-            } => self
+            AttachmentAction::Store { request, chunk } => self
                 .storing
-                .queue(move |storing| storing.store(request, attachment, (chunk, &bytes))),
+                .queue(move |storing| storing.store(request, &chunk)),
             AttachmentAction::Ended(attachment, end) => self.storing.queue(move |storing| {
                 storing.end(attachment, end);
                 None

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,16 @@ pub(crate) enum LinkOrder {
     Cancel(AttachmentId),
 }
 
+/// What moved of attachments since the database was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttachmentTraffic {
+    /// Bytes that were read for peers which asked for them.
+    pub given_bytes: u64,
+    /// Bytes that came from peers and were checked and stored.
+    pub fetched_bytes: u64,
+}
+
 /// All fetches.
 pub(crate) struct Fetches {
     shelf: Attachments,
@@ -41,6 +52,8 @@ pub(crate) struct Fetches {
     stirred: Notify,
     /// There is room for what documents refer to, or a reason to look again.
     look: Notify,
+    given_bytes: AtomicU64,
+    fetched_bytes: AtomicU64,
 }
 
 #[derive(Default)]
@@ -70,6 +83,8 @@ impl Fetches {
             state: Mutex::default(),
             stirred: Notify::new(),
             look: Notify::new(),
+            given_bytes: AtomicU64::new(0),
+            fetched_bytes: AtomicU64::new(0),
         }
     }
 
@@ -158,6 +173,24 @@ impl Fetches {
         state.links.remove(&link);
         state.fetcher.unlinked(link);
         self.settle(&mut state);
+    }
+
+    /// So much is read for a peer.
+    pub(super) fn given(&self, bytes: usize) {
+        self.given_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// So much that a peer sent was checked and stored.
+    pub(super) fn fetched(&self, bytes: usize) {
+        self.fetched_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn traffic(&self) -> AttachmentTraffic {
+        AttachmentTraffic {
+            given_bytes: self.given_bytes.load(Ordering::Relaxed),
+            fetched_bytes: self.fetched_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// Something of an attachment came.

@@ -11,6 +11,7 @@ mod serving;
 mod storing;
 
 pub use fetch::{AttachmentFetch, FetchError, FetchState, FetchWait};
+pub use fetches::AttachmentTraffic;
 
 pub(crate) use automatic::fetch_by_itself;
 pub(crate) use desk::AttachmentDesk;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tombolo_document::attachment::{AttachmentId, Manifest, chunk_count, chunk_length};
+use tombolo_document::attachment::{
+    AttachmentId, CheckedChunk, Manifest, chunk_count, chunk_length,
+};
 use tombolo_store::attachments::{AttachmentError, Partial};
 use tombolo_sync::Event;
 use tombolo_sync::attachments::{AttachmentEvent, FetchEnd, Kept, Place, Progress, Seek};
@@ -82,21 +84,18 @@ impl Storing {
         Some(Event::Attachment(AttachmentEvent::NotAdopted(request)))
     }
 
-    pub(super) fn store(
-        &mut self,
-        request: u64,
-        attachment: AttachmentId,
-        (chunk, bytes): (u64, &Bytes),
-    ) -> Option<Event> {
+    pub(super) fn store(&mut self, request: u64, chunk: &CheckedChunk<Bytes>) -> Option<Event> {
+        let attachment = chunk.attachment();
         // One that was called off is not here any more.
         let coming = self.open.get_mut(&attachment);
         let put = coming.map(|coming| {
-            coming.partial.put_chunk(chunk, bytes)?;
-            coming.bytes += bytes.len() as u64;
+            coming.partial.put_checked(chunk)?;
+            coming.bytes += chunk.length() as u64;
             Ok(coming.bytes)
         });
         let kept = match put {
             Some(Ok(bytes)) => {
+                self.fetches.fetched(chunk.length());
                 self.fetches.progress(attachment, bytes);
                 Kept::Yes
             }
