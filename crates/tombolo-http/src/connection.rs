@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
@@ -30,7 +30,7 @@ use crate::limits::Limits;
 use crate::metered::Metered;
 use crate::request::{Request, RequestId, Slot};
 use crate::request_body::RequestBody;
-use crate::tls::{ClientCertificate, TlsIdentity};
+use crate::tls::{ClientCertificate, Handshake, TlsIdentity};
 
 /// Requests of one HTTP/2 connection in work at once; the client's next ones wait on its side.
 const STREAMS_MAX: u32 = 128;
@@ -248,15 +248,23 @@ impl<A: Answer> Site<A> {
     }
 }
 
-/// `None`: there is no certificate yet.
+/// `None`: there is no certificate yet, or the client only asked for a proof and has it.
 async fn shake_hands(
     stream: TcpStream,
     identity: TlsIdentity,
 ) -> std::io::Result<Option<TlsStream<TcpStream>>> {
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-    match identity.config() {
-        Some(config) => Ok(Some(start.into_stream(config).await?)),
-        None => Ok(None),
+    match identity.answer(&start.client_hello()) {
+        Handshake::Requests(config) => Ok(Some(start.into_stream(config).await?)),
+        Handshake::Proof(config) => {
+            let mut stream = start.into_stream(config).await?;
+            stream.shutdown().await?;
+            Ok(None)
+        }
+        Handshake::Refused => {
+            tracing::debug!("a TLS handshake was refused: there is no certificate for it yet");
+            Ok(None)
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::certificate::{self, Certificate};
+use crate::domain_proof::{DomainProof, Proofs, is_question};
 use crate::tls_error::TlsError;
 
 /// Most authorities in a file of them.
@@ -63,6 +64,17 @@ struct Held {
     min_version: MinVersion,
     clients: Option<ClientAuthority>,
     config: Option<Arc<ServerConfig>>,
+    proofs: Proofs,
+}
+
+/// What a handshake is for, and what to answer it with.
+pub(crate) enum Handshake {
+    /// Requests follow.
+    Requests(Arc<ServerConfig>),
+    /// An ACME server asks for a domain, and nothing follows.
+    Proof(Arc<ServerConfig>),
+    /// There is no certificate yet, or the domain that is asked for is not being proven.
+    Refused,
 }
 
 impl ClientAuthority {
@@ -119,6 +131,7 @@ impl TlsIdentity {
             min_version: MinVersion::default(),
             clients: None,
             config: None,
+            proofs: Proofs::default(),
         })))
     }
 
@@ -133,6 +146,12 @@ impl TlsIdentity {
             held.min_version = min_version;
             held.clients = clients;
         });
+    }
+
+    /// From now on, and until the next call, proves to an ACME server that this server holds these domains, and no others.
+    pub fn prove_domains(&self, proofs: Vec<DomainProof>) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        held.proofs = Proofs::of(proofs);
     }
 
     /// When the certificate ends, in seconds since 1970; `None` while there is none.
@@ -158,14 +177,18 @@ impl TlsIdentity {
         });
     }
 
-    /// What to answer the next handshake with; `None` while there is no certificate.
-    pub(crate) fn config(&self) -> Option<Arc<ServerConfig>> {
+    /// How to go on after `hello`.
+    pub(crate) fn answer(&self, hello: &ClientHello<'_>) -> Handshake {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        held.config.clone()
+        let answer = match is_question(hello) {
+            true => held.proofs.config_for(hello).map(Handshake::Proof),
+            false => held.config.clone().map(Handshake::Requests),
+        };
+        answer.unwrap_or(Handshake::Refused)
     }
 }
 
-fn plain_config(
+pub(crate) fn plain_config(
     min_version: MinVersion,
     clients: Option<&ClientAuthority>,
     key: Arc<CertifiedKey>,
