@@ -5,6 +5,7 @@ mod api_key;
 mod audit;
 mod check_tls;
 mod cli;
+mod client_tls;
 mod clock;
 mod config;
 mod config_verbs;

@@ -1,24 +1,17 @@
 //! Asking a web server: one question, one answer, a deadline, a bound, and no way anywhere else.
 //! docs/decisions/https-client.md tells why it is this client.
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-use rustls_platform_verifier::Verifier;
 use tokio::time::timeout;
 
 use super::addresses::Addresses;
+use crate::client_tls::{self, ClientTlsError, innermost};
 use crate::config::{WebServer, is_public};
 
-/// Most roots in a file of them.
-const ROOTS_MAX: usize = 256;
 /// Connections to one server that are kept for the next question.
 const IDLE_CONNECTIONS_MAX: usize = 16;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
@@ -28,12 +21,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) enum WebSetupError {
     #[error("{url} cannot be asked: {reason}")]
     Url { url: String, reason: String },
-    #[error("ca_file: {reason}\n  = help: give the roots as PEM certificates")]
-    Roots { reason: String },
-    #[error(
-        "no TLS for questions to other servers: {reason}\n  = help: on a machine without a store of certificates, write ca_file"
-    )]
-    NoTls { reason: String },
+    #[error(transparent)]
+    Tls(#[from] ClientTlsError),
 }
 
 /// Why there is no answer. The server's fault, or the network's; the text is for the operator.
@@ -75,7 +64,7 @@ impl Web {
         let parsed = parse_url(&url, allow_private_network);
         let parsed = parsed.map_err(|reason| WebSetupError::Url { url, reason })?;
         let client = Client::builder()
-            .tls_backend_preconfigured(tls(roots.as_deref())?)
+            .tls_backend_preconfigured(client_tls::config(roots.as_deref())?)
             .dns_resolver(Arc::new(Addresses {
                 allow_private_network,
             }))
@@ -89,7 +78,7 @@ impl Web {
             .pool_idle_timeout(IDLE_LIMIT)
             .user_agent(concat!("tombolo/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| WebSetupError::NoTls {
+            .map_err(|error| ClientTlsError::NoTls {
                 reason: innermost(&error),
             })?;
         Ok(Self {
@@ -147,56 +136,8 @@ fn parse_url(text: &str, allow_private_network: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-fn tls(roots: Option<&[u8]>) -> Result<ClientConfig, WebSetupError> {
-    let no_tls = |error: rustls::Error| WebSetupError::NoTls {
-        reason: error.to_string(),
-    };
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(no_tls)?;
-    Ok(match roots {
-        Some(pem) => builder
-            .with_root_certificates(parse_roots(pem)?)
-            .with_no_client_auth(),
-        None => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier::new(provider).map_err(no_tls)?))
-            .with_no_client_auth(),
-    })
-}
-
-fn parse_roots(pem: &[u8]) -> Result<RootCertStore, WebSetupError> {
-    let refused = |reason: String| WebSetupError::Roots { reason };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate =
-            certificate.map_err(|error| refused(format!("it is not PEM: {error}")))?;
-        if roots.len() == ROOTS_MAX {
-            return Err(refused(format!(
-                "it has more than {ROOTS_MAX} certificates"
-            )));
-        }
-        let added = roots.add(certificate);
-        added.map_err(|error| refused(format!("one of it cannot be a root: {error}")))?;
-    }
-    match roots.is_empty() {
-        true => Err(refused("it holds no certificate".to_owned())),
-        false => Ok(roots),
-    }
-}
-
 fn failed(error: reqwest::Error) -> WebError {
     // The URL may hold a secret.
     let reason = innermost(&error.without_url());
     WebError::Connection { reason }
-}
-
-/// The innermost cause: what stands around it names libraries.
-fn innermost(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(inner) = innermost.source() {
-        innermost = inner;
-    }
-    innermost.to_string()
 }
