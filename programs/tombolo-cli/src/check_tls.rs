@@ -1,13 +1,15 @@
 //! The verb `config check-tls`: what clients would meet at the HTTPS port, step by step, and what to do where it fails.
 //! It changes nothing; it binds the port for a moment if nobody holds it.
 
+mod acme;
+
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 
 use tombolo_http::{About, Certificate, TlsError};
 
-use crate::config::{Config, Encryption, Http, LoadedTls};
+use crate::config::{CertificateSource, Config, Encryption, Http, LoadedTls};
 
 /// Width of the names of steps.
 const NAME_WIDTH: usize = 12;
@@ -19,6 +21,15 @@ pub(crate) enum TlsVerdict {
     Sound,
     /// Something does, and was told with its remedy.
     Faulty,
+}
+
+/// Where files are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places<'p> {
+    /// What relative paths of the configuration start at.
+    pub(crate) base: &'p Path,
+    /// The data directory of the node.
+    pub(crate) data: &'p Path,
 }
 
 /// Writes a line for each step.
@@ -47,14 +58,13 @@ impl Report<'_> {
     }
 }
 
-/// Checks the certificate of `config`, whose relative paths start at `base`, for `name` or else for the host of its
-/// `listen_addr`. `now_unix_s` is the time in seconds since 1970.
+/// Checks the certificate of `config` for `name` or else for the host of its `listen_addr`. `now_unix_s` is the time in seconds since 1970.
 ///
 /// # Errors
 /// The report cannot be written.
 pub(crate) fn check(
     config: &Config,
-    base: &Path,
+    places: Places<'_>,
     name: Option<&str>,
     now_unix_s: i64,
     out: &mut dyn Write,
@@ -67,13 +77,24 @@ pub(crate) fn check(
         return Ok(report.verdict);
     };
     let Encryption::Tls(tls) = &http.encryption else {
-        let remedy = "write tls_config: { cert: ..., key: ... }";
+        let remedy = "write tls_config: { cert: ..., key: ... }, or { acme: ... }";
         report.fault("tls_config", "it is dev_mode: plain HTTP, no HTTPS", remedy)?;
         return Ok(report.verdict);
     };
-    match LoadedTls::load(tls, base, now_unix_s) {
-        Ok(loaded) => judge(&loaded.certificate, http, name, now_unix_s, &mut report)?,
-        Err(error) => report.fault("files", &error.to_string(), remedy(&error))?,
+    let loaded = LoadedTls::load(tls, places.base, now_unix_s);
+    match (loaded, &tls.source) {
+        (Err(error), _) => report.fault("files", &error.to_string(), remedy(&error))?,
+        (Ok(_), CertificateSource::Acme(acme)) => {
+            if let Some(kept) = acme::look(acme, places.data, now_unix_s, &mut report)? {
+                let own = acme.domains.first().map(String::as_str);
+                judge(&kept, http, name.or(own), now_unix_s, &mut report)?;
+            }
+        }
+        (Ok(loaded), CertificateSource::Files { .. }) => {
+            if let Some(certificate) = loaded.certificate {
+                judge(&certificate, http, name, now_unix_s, &mut report)?;
+            }
+        }
     }
     port(&http.listen_address, &mut report)?;
     Ok(report.verdict)

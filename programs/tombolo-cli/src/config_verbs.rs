@@ -5,7 +5,7 @@ use std::io::{Write, stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::check_tls::{self, TlsVerdict};
+use crate::check_tls::{self, Places, TlsVerdict};
 use crate::cli::{ConfigFile, ConfigVerb, SchemaForm};
 use crate::config::{self, FileError, InsecureListen};
 use crate::edge;
@@ -33,8 +33,10 @@ fn validate(file: &ConfigFile) -> Result<ExitCode, VerbError> {
 fn check_tls(file: &ConfigFile, name: Option<&str>) -> Result<ExitCode, VerbError> {
     let config = config::load(&file.path, verbs::insecure_listen(file))?;
     let base = file.path.parent().unwrap_or(Path::new(""));
+    let data = config::find_data_directory(&config, &file.path)?;
     let now_unix_s = verbs::now_unix_s();
-    let verdict = check_tls::check(&config, base, name, now_unix_s, &mut stdout())?;
+    let places = Places { base, data: &data };
+    let verdict = check_tls::check(&config, places, name, now_unix_s, &mut stdout())?;
     Ok(match verdict {
         TlsVerdict::Sound => ExitCode::SUCCESS,
         TlsVerdict::Faulty => ExitCode::FAILURE,

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use tombolo::Database;
 use tombolo_http::TlsIdentity;
 
+use crate::acme::{Standing, Sums};
 use crate::audit::{Audit, AuditSums};
 use crate::clock::unix_ms;
 
@@ -24,6 +25,8 @@ pub(crate) struct Node {
     audit: Option<Arc<Audit>>,
     /// Empty: plain HTTP, or no HTTP.
     certificate: Arc<OnceLock<TlsIdentity>>,
+    /// Empty: no ACME server is asked for it.
+    acme: Arc<OnceLock<Arc<Standing>>>,
 }
 
 /// One thing that was looked at.
@@ -63,6 +66,7 @@ impl Node {
             directory,
             audit,
             certificate: Arc::default(),
+            acme: Arc::default(),
         }
     }
 
@@ -78,6 +82,16 @@ impl Node {
     pub(crate) fn watch_certificate(&self, identity: TlsIdentity) {
         // A second one is not there.
         let _ = self.certificate.set(identity);
+    }
+
+    /// Told once that an ACME server is asked for the certificate.
+    pub(crate) fn watch_acme(&self, standing: Arc<Standing>) {
+        let _ = self.acme.set(standing);
+    }
+
+    /// `None`: no ACME server is asked for a certificate.
+    pub(crate) fn acme(&self) -> Option<Sums> {
+        self.acme.get().map(|standing| standing.sums())
     }
 
     pub(crate) fn audit_sums(&self) -> Option<AuditSums> {
@@ -100,7 +114,7 @@ impl Node {
         let checks = [
             self.store(),
             disk(self.disk_free_bytes()),
-            certificate(self.certificate_expires_s(), unix_ms()),
+            certificate(self.certificate_expires_s(), self.acme(), unix_ms()),
             self.audit_log(),
         ];
         let mut text = String::new();
@@ -176,25 +190,32 @@ fn disk(free_bytes: Option<u64>) -> Check {
     }
 }
 
-fn certificate(expires_s: Option<i64>, now_ms: u64) -> Check {
+fn certificate(expires_s: Option<i64>, acme: Option<Sums>, now_ms: u64) -> Check {
     let now_s = i64::try_from(now_ms / 1000).unwrap_or(i64::MAX);
-    let (state, text) = match expires_s.map(|at| at.saturating_sub(now_s)) {
-        None => (State::Good, "none".to_owned()),
-        Some(left) if left <= 0 => (State::Bad, "has expired: renew it".to_owned()),
-        Some(left) => {
-            let state = if left < CERTIFICATE_ALARM_S {
-                State::Warning
-            } else {
-                State::Good
+    let left = expires_s.map(|at| at.saturating_sub(now_s));
+    let ends = |left: i64| {
+        format!(
+            "ends in {} days and {} hours",
+            left / 86_400,
+            left % 86_400 / 3_600
+        )
+    };
+    let (state, text) = match (left, acme) {
+        (None, None) => (State::Good, "none".to_owned()),
+        (Some(left), None) if left <= 0 => (State::Bad, "has expired: renew it".to_owned()),
+        (Some(left), None) if left < CERTIFICATE_ALARM_S => (State::Warning, ends(left)),
+        (Some(left), None) => (State::Good, ends(left)),
+        (None, Some(sums)) => (State::Bad, format!("none yet{}", trouble(&sums, now_s))),
+        (Some(left), Some(sums)) if left <= 0 => {
+            (State::Bad, format!("has expired{}", trouble(&sums, now_s)))
+        }
+        // The node renews it by itself, so a short life alone is no reason to worry.
+        (Some(left), Some(sums)) => {
+            let state = match sums.failure {
+                Some(_) => State::Warning,
+                None => State::Good,
             };
-            (
-                state,
-                format!(
-                    "ends in {} days and {} hours",
-                    left / 86_400,
-                    left % 86_400 / 3_600
-                ),
-            )
+            (state, format!("{}{}", ends(left), trouble(&sums, now_s)))
         }
     };
     Check {
@@ -204,13 +225,52 @@ fn certificate(expires_s: Option<i64>, now_ms: u64) -> Check {
     }
 }
 
+/// Why the last try to get a certificate failed, if it did, and when the next one is due.
+fn trouble(sums: &Sums, now_s: i64) -> String {
+    let Some(failure) = &sums.failure else {
+        return String::new();
+    };
+    let next_s = sums.next_try_unix_s.unwrap_or(now_s);
+    format!(
+        "; not renewed: {failure}; the next try is in {} s",
+        next_s.saturating_sub(now_s).max(0)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_certificate_that_is_asked_for_is_judged_by_how_that_goes() {
+        let failing = Sums {
+            failure: Some("no such name".to_owned()),
+            next_try_unix_s: Some(1060),
+            ..Sums::default()
+        };
+        let judged = |expires_s, sums: &Sums| {
+            let Check { state, text, .. } = certificate(expires_s, Some(sums.clone()), 1_000_000);
+            (state, text)
+        };
+        let fine = Sums::default();
+        assert_eq!(judged(Some(4600), &fine).0, State::Good, "it lives an hour");
+        assert_eq!(judged(None, &fine), (State::Bad, "none yet".to_owned()));
+        let why = "; not renewed: no such name; the next try is in 60 s";
+        for (expires_s, state, begin) in [
+            (None, State::Bad, "none yet"),
+            (Some(1000), State::Bad, "has expired"),
+            (Some(4600), State::Warning, "ends in 0 days and 1 hours"),
+        ] {
+            assert_eq!(
+                judged(expires_s, &failing),
+                (state, format!("{begin}{why}"))
+            );
+        }
+    }
+
+    #[test]
     fn a_certificate_is_told_of_before_it_ends() {
-        let state = |expires_s| certificate(expires_s, 1_000_000).state;
+        let state = |expires_s| certificate(expires_s, None, 1_000_000).state;
         assert_eq!(state(None), State::Good);
         assert_eq!(state(Some(1000 + CERTIFICATE_ALARM_S)), State::Good);
         assert_eq!(state(Some(1000 + CERTIFICATE_ALARM_S - 1)), State::Warning);

@@ -32,8 +32,9 @@ const DATABASE_CRATES: [&str; 4] = [
 ];
 /// The crate of the server, and the modules of the program that speak for it: the program and the database are both
 /// called tombolo.
-const SERVER_CRATES: [&str; 8] = [
+const SERVER_CRATES: [&str; 9] = [
     "tombolo_http",
+    "tombolo::acme",
     "tombolo::audit",
     "tombolo::edge",
     "tombolo::identity",

@@ -1,6 +1,7 @@
 //! The tombolo binary: configuration, verbs and the edge server.
 //! Contains no rule of the database; it reads what the operator wrote and joins the parts.
 
+mod acme;
 mod api_key;
 mod audit;
 mod check_tls;

@@ -112,7 +112,7 @@ fn start(
             join(&database, options, (enrolment, identity.as_ref()))?
         }
     };
-    let node = health::Node::new(&database, data_directory, audit.clone());
+    let node = health::Node::new(&database, data_directory.clone(), audit.clone());
     let sources = Sources::of(&logging, (log_directory, audit_directory));
     let upkeep = Arc::new(Upkeep::new(node, sources));
     let answering = Answering {
@@ -124,7 +124,12 @@ fn start(
     audit::tell(audit.as_deref(), AdminAct::Start, "");
     runtime.block_on(async {
         let watchers = Watchers::start(&database, member);
-        let serving = http.map(|http| Serving { http, tls, source });
+        let serving = http.map(|http| Serving {
+            http,
+            tls,
+            source,
+            data_directory,
+        });
         let outcome = attend(serving, answering, signals).await;
         watchers.stop().await;
         outcome

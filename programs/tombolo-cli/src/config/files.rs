@@ -206,6 +206,15 @@ fn login_settings(login: Login, base: &Path) -> LoginSettings {
     }
 }
 
+/// Where the data of the node lie whose configuration is the file at `path`.
+///
+/// # Errors
+/// [`FileError::NoExecutable`].
+pub(crate) fn find_data_directory(config: &Config, path: &Path) -> Result<PathBuf, FileError> {
+    let base = path.parent().unwrap_or(Path::new(""));
+    data_directory(config, base, &path.display().to_string())
+}
+
 fn data_directory(config: &Config, base: &Path, file: &str) -> Result<PathBuf, FileError> {
     let name = format!("tombolo_{}", config.database.id);
     locate(

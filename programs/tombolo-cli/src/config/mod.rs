@@ -14,6 +14,7 @@ mod problem;
 mod raw;
 mod read;
 mod resolve;
+mod resolve_acme;
 mod resolve_auth;
 mod resolve_auth_server;
 mod resolve_clients;
@@ -35,7 +36,7 @@ mod tls_files;
 mod url;
 
 pub(crate) use files::{
-    Checked, Enrolment, FileError, LoginSettings, check_files, load, read_text,
+    Checked, Enrolment, FileError, LoginSettings, check_files, find_data_directory, load, read_text,
 };
 pub(crate) use import::migrate;
 pub(crate) use meaning::{
@@ -46,7 +47,7 @@ pub(crate) use meaning_identity::{
     IdentitySettings, Keys, LoginLimits, ProviderSettings, WebServer,
 };
 pub(crate) use meaning_logging::{AuditedReads, Console, Frequency, Level, Logging, Rotation};
-pub(crate) use meaning_tls::Tls;
+pub(crate) use meaning_tls::{Acme, CertificateSource, Tls};
 pub(crate) use permission_set::PermissionSet;
 pub(crate) use problem::ConfigError;
 pub(crate) use resolve::InsecureListen;

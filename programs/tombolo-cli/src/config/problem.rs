@@ -8,10 +8,11 @@ const PROBLEMS_MAX: usize = 50;
 /// Longer lines of the file are cut in the excerpt.
 const EXCERPT_CHARS_MAX: usize = 120;
 /// Keys whose values are not shown.
-const SECRET_KEYS: [&str; 7] = [
+const SECRET_KEYS: [&str; 8] = [
     "token",
     "key_b64",
     "api_key",
+    "hmac_key",
     "secret",
     "password",
     "private_key",

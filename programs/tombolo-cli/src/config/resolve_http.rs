@@ -91,6 +91,9 @@ pub(super) fn http(
             findings,
         );
     }
+    if let Some(Encryption::Tls(tls)) = &encryption {
+        resolve_tls::tell_port(tls, &raw.listen_addr.value, findings);
+    }
     let base_path = base_path(raw.base_path, findings);
     Some(Http {
         listen_address: raw.listen_addr.value,

@@ -5,8 +5,9 @@ use tombolo_http::{ClientProof, MinVersion};
 
 use super::meaning::Encryption;
 use super::meaning_tls::{CertificateSource, Clients, Tls};
-use super::raw::{Placed, RawClientCa, RawTls, Spanned, WordOr};
+use super::raw::{Placed, RawAcme, RawClientCa, RawTls, Spanned, WordOr};
 use super::resolve::Findings;
+use super::resolve_acme::{ACME, acme};
 use super::resolve_database::filled;
 
 const TLS: &str = "http_server.tls_config";
@@ -20,7 +21,7 @@ pub(super) fn encryption(
         WordOr::Given(raw) => tls(raw, place, findings).map(Encryption::Tls),
         WordOr::Word(word) if word == "dev_mode" => Some(Encryption::Plain),
         WordOr::Word(_) => {
-            let remedy = "write dev_mode for plain HTTP, or { cert: ..., key: ... }";
+            let remedy = "write dev_mode for plain HTTP, { cert: ..., key: ... }, or { acme: ... }";
             let what = "is neither dev_mode nor a certificate";
             findings.refuse(TLS, place, what, remedy);
             None
@@ -32,17 +33,35 @@ fn tls(raw: RawTls, place: Location, findings: &mut Findings) -> Option<Tls> {
     let RawTls {
         cert,
         key,
+        acme: asked,
         min_version,
         client_ca,
     } = raw;
     let min_version = oldest(min_version, findings);
     let clients = clients(client_ca, findings);
-    let source = files(cert, key, place, findings)?;
+    let source = match findings.section(ACME, asked) {
+        Some(asked) => asked_for(asked, [cert, key], findings)?,
+        None => files(cert, key, place, findings)?,
+    };
     Some(Tls {
         source,
         min_version,
         clients,
     })
+}
+
+fn asked_for(
+    raw: Spanned<RawAcme>,
+    files: [Placed<String>; 2],
+    findings: &mut Findings,
+) -> Option<CertificateSource> {
+    if let Some(file) = files.into_iter().flatten().next() {
+        let remedy = "keep acme, or cert and key";
+        let what = "names files beside acme, so there are two certificates";
+        findings.refuse(TLS, file.referenced, what, remedy);
+        return None;
+    }
+    acme(raw, findings).map(CertificateSource::Acme)
 }
 
 fn files(
@@ -53,7 +72,7 @@ fn files(
 ) -> Option<CertificateSource> {
     for (name, value) in [("cert", &cert), ("key", &key)] {
         if value.is_none() {
-            let remedy = "name both PEM files: { cert: ..., key: ... }";
+            let remedy = "name both PEM files: { cert: ..., key: ... }; or let the node ask for a certificate: { acme: { domains: [...], terms_of_service_agreed: true } }";
             findings.refuse(TLS, place, format!("has no {name}"), remedy);
         }
     }
@@ -64,6 +83,16 @@ fn files(
         certificate: certificate?.into(),
         key: key?.into(),
     })
+}
+
+/// An ACME server asks one port alone, whatever the node listens on.
+pub(super) fn tell_port(tls: &Tls, listen_address: &str, findings: &mut Findings) {
+    let is_asked_for = matches!(tls.source, CertificateSource::Acme(_));
+    if is_asked_for && !listen_address.ends_with(":443") {
+        findings.notice(format!(
+            "tls_config.acme: ACME servers ask port 443 of the domains, and this node listens on {listen_address}: connections to 443 must be forwarded there as they are"
+        ));
+    }
 }
 
 fn oldest(raw: Placed<String>, findings: &mut Findings) -> MinVersion {

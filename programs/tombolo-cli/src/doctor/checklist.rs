@@ -3,7 +3,9 @@
 
 use std::io::{Result, Write};
 
-use super::facts::{Address, Facts, HttpFacts, KeyFacts, Maker, Membership, Reach};
+use super::facts::{
+    Address, CertificateFacts, Facts, HttpFacts, KeyFacts, Maker, Membership, Reach,
+};
 
 /// A certificate with fewer is as good as gone, as its renewal has failed already.
 const CERTIFICATE_DAYS_MIN: i64 = 14;
@@ -100,18 +102,38 @@ fn unseen(text: impl Into<String>) -> Judgement {
 fn tls(http: &HttpFacts) -> Judgement {
     match &http.certificate {
         None => missing(
-            "set http_server.tls_config to { cert: FILE, key: FILE } of a certificate that clients trust",
+            "set http_server.tls_config to { cert: FILE, key: FILE } of a certificate that clients trust, or to { acme: ... }",
         ),
-        Some(certificate) if certificate.is_self_signed => missing(
+        Some(CertificateFacts::Files {
+            is_self_signed: true,
+            ..
+        }) => missing(
             "the certificate signs itself, so no client can tell it from another: take one of Let's Encrypt or another authority",
         ),
-        Some(certificate) if certificate.days_left < CERTIFICATE_DAYS_MIN => missing(format!(
-            "the certificate ends in {} days: renew it; a node that runs takes new files by itself",
-            certificate.days_left
+        Some(CertificateFacts::Files { days_left, .. }) if *days_left < CERTIFICATE_DAYS_MIN => {
+            missing(format!(
+                "the certificate ends in {days_left} days: renew it; a node that runs takes new files by itself"
+            ))
+        }
+        Some(CertificateFacts::Files { days_left, .. }) => {
+            good(format!("the certificate is good for {days_left} days"))
+        }
+        Some(CertificateFacts::Acme { days_left, failure }) => acme(*days_left, failure.as_deref()),
+    }
+}
+
+/// Of a certificate that the node renews by itself, a short life alone is no fault.
+fn acme(days_left: Option<i64>, failure: Option<&str>) -> Judgement {
+    match (days_left, failure) {
+        (None, None) => missing(
+            "there is no certificate yet: start the node, which asks the ACME server for one",
+        ),
+        (None, Some(why)) => missing(format!("there is no certificate yet: {why}")),
+        (Some(days), Some(why)) => missing(format!(
+            "the certificate ends in {days} days and was not renewed: {why}"
         )),
-        Some(certificate) => good(format!(
-            "the certificate is good for {} days",
-            certificate.days_left
+        (Some(days), None) => good(format!(
+            "the certificate is good for {days} days, and the node renews it by itself"
         )),
     }
 }

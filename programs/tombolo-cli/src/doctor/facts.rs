@@ -2,7 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::{Checked, Clients, Enrolment, Http, Identity, PermissionSet, ProviderSettings};
+use tombolo_http::About;
+
+use crate::acme::Kept;
+use crate::config::{
+    CertificateSource, Checked, Clients, Encryption, Enrolment, Http, Identity, PermissionSet,
+    ProviderSettings,
+};
 
 /// Who has its token has all rights.
 const PLAYGROUND: &str = "__playgroundProvider";
@@ -72,9 +78,19 @@ pub(super) struct HttpFacts {
 }
 
 #[derive(Debug)]
-pub(super) struct CertificateFacts {
-    pub(super) is_self_signed: bool,
-    pub(super) days_left: i64,
+pub(super) enum CertificateFacts {
+    /// Of files that somebody else renews.
+    Files {
+        is_self_signed: bool,
+        days_left: i64,
+    },
+    /// Of an ACME server, which the node asks by itself.
+    Acme {
+        /// `None`: there is none that can be used.
+        days_left: Option<i64>,
+        /// Why the last try to get one failed, if it did.
+        failure: Option<String>,
+    },
 }
 
 /// One identity.
@@ -164,13 +180,7 @@ fn reach(ip: IpAddr) -> Reach {
 
 fn served(http: &Http, checked: &Checked, now_ms: u64) -> HttpFacts {
     let now_s = i64::try_from(now_ms / 1000).unwrap_or(i64::MAX);
-    let certificate = checked.tls.as_ref().map(|tls| {
-        let about = tls.certificate.about();
-        CertificateFacts {
-            is_self_signed: about.is_self_signed,
-            days_left: about.not_after_unix_s.saturating_sub(now_s) / DAY_S,
-        }
-    });
+    let certificate = certificate(http, checked, now_s);
     let keys = match &http.clients {
         Clients::Anyone => None,
         Clients::Known(identities) => Some(identities.iter().map(key).collect()),
@@ -187,6 +197,30 @@ fn served(http: &Http, checked: &Checked, now_ms: u64) -> HttpFacts {
         execute_bytes_max: http.api.execute_body_bytes_max.map(|bytes| bytes as u64),
         upload_bytes_max: http.api.attachments_upload_bytes_max,
     }
+}
+
+fn certificate(http: &Http, checked: &Checked, now_s: i64) -> Option<CertificateFacts> {
+    let days_left = |about: &About| about.not_after_unix_s.saturating_sub(now_s) / DAY_S;
+    let Encryption::Tls(tls) = &http.encryption else {
+        return None;
+    };
+    if let CertificateSource::Acme(acme) = &tls.source {
+        let kept = Kept::of(&checked.data_directory, &acme.directory_url);
+        let certificate = kept.certificate(now_s).ok().flatten();
+        let failure = match kept.tries() {
+            Ok(tries) => tries.failure.map(|failure| failure.reason),
+            Err(error) => Some(error.to_string()),
+        };
+        return Some(CertificateFacts::Acme {
+            days_left: certificate.map(|certificate| days_left(certificate.about())),
+            failure,
+        });
+    }
+    let about = checked.tls.as_ref()?.certificate.as_ref()?.about();
+    Some(CertificateFacts::Files {
+        is_self_signed: about.is_self_signed,
+        days_left: days_left(about),
+    })
 }
 
 fn key(identity: &Identity) -> KeyFacts {

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tombolo::{Database, DialState, MeshStatus};
 
 use super::process::Process;
+use crate::acme::Sums;
 use crate::audit::AuditSums;
 use crate::clock::unix_ms;
 use crate::health::Node;
@@ -44,6 +45,9 @@ impl Collector for NodeCollector {
                 "Time that the certificate of the HTTP server is still valid",
                 expires_s as f64 - unix_ms() as f64 / 1000.0,
             )?;
+        }
+        if let Some(sums) = self.0.acme() {
+            acme(&mut page, &sums)?;
         }
         if let Some(free) = self.0.disk_free_bytes() {
             let help = "Bytes that are free where the data lies";
@@ -173,6 +177,23 @@ fn audit(page: &mut Page<'_>, sums: &AuditSums) -> Result<(), Error> {
     page.counter("audit_refused", help, sums.refused)?;
     let help = "Refusals that were counted in the audit log instead of written one by one";
     page.counter("audit_counted", help, sums.counted)
+}
+
+fn acme(page: &mut Page<'_>, sums: &Sums) -> Result<(), Error> {
+    let help = "Orders for a certificate that were begun at the ACME server";
+    page.counter("acme_orders", help, sums.orders)?;
+    let help = "Certificates that the ACME server gave";
+    page.counter("acme_certificates", help, sums.certificates)?;
+    let help = "Tries to get a certificate that failed";
+    page.counter("acme_failures", help, sums.failures)?;
+    let help = "1 after the last try to get a certificate failed";
+    let is_failing = sums.failure.is_some();
+    page.gauge("acme_failing", help, f64::from(u8::from(is_failing)))?;
+    if let Some(next_s) = sums.next_try_unix_s {
+        let help = "When a certificate is asked for next, in seconds since 1970";
+        page.gauge("acme_next_try_timestamp_seconds", help, next_s as f64)?;
+    }
+    Ok(())
 }
 
 fn process(page: &mut Page<'_>) -> Result<(), Error> {

@@ -40,7 +40,8 @@ impl Party for AuditParty {
             tell_outcome(&self.audit, (AdminAct::ConfigReload, outcome), detail);
         }
         let expires_s = self.node.certificate_expires_s();
-        if expires_s != self.expires_s {
+        // Of one from an ACME server the task tells by itself.
+        if expires_s != self.expires_s && self.node.acme().is_none() {
             self.expires_s = expires_s;
             let ends =
                 expires_s.map_or_else(String::new, |at| format!("it ends at {at} s after 1970"));

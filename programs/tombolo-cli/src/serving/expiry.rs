@@ -31,7 +31,7 @@ impl ExpiryAlarm {
 }
 
 /// Time in words, for example `6 days`.
-pub(super) fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     let (count, unit) = match seconds.abs() {
         s if s >= 2 * DAY_S => (s / DAY_S, "days"),
         s if s >= 2 * 3600 => (s / 3600, "hours"),

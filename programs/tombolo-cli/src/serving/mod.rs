@@ -7,21 +7,26 @@ mod expiry;
 mod reload;
 mod stamp;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tombolo_http::{Drained, Limits, Listener, Server, TlsIdentity, Transport};
 
-use crate::config::{Clients, Encryption, Http, LoadedTls};
+use crate::acme::{AcmeTask, Kept};
+use crate::config::{Acme, CertificateSource, Clients, Encryption, Http, LoadedTls};
 use crate::edge::{self, Edge, Guard, JoinedDatabase, Origins, SystemClock, Throttle};
 use crate::identity::IdentityService;
 use crate::run::{RunError, Signals, say};
 use crate::upkeep::Upkeep;
+use crate::verbs::now_unix_s;
 use audited::AuditParty;
 use certificate::CertificateKeeper;
 use clients::ClientsKeeper;
 use reload::{Party, Reloader};
 
+pub(crate) use expiry::span;
 pub(crate) use reload::ConfigSource;
 
 /// What stands behind the HTTP server.
@@ -38,6 +43,7 @@ pub(crate) struct Serving {
     /// `None`: plain HTTP.
     pub(crate) tls: Option<LoadedTls>,
     pub(crate) source: ConfigSource,
+    pub(crate) data_directory: PathBuf,
 }
 
 /// Answers HTTP until a signal comes and the requests in work are done.
@@ -46,14 +52,22 @@ pub(crate) async fn serve(
     answering: Answering,
     mut signals: Signals,
 ) -> Result<(), RunError> {
-    let Serving { http, tls, source } = serving;
+    let Serving {
+        http,
+        tls,
+        source,
+        data_directory,
+    } = serving;
     // What is in it ends with it.
     let mut beside = JoinSet::new();
     if let Some(service) = answering.identity.clone() {
         beside.spawn(service.watch(answering.upkeep.node().audit()));
     }
     let mut parties: Vec<Box<dyn Party>> = Vec::new();
-    let transport = transport(&http, tls, &source, &mut parties);
+    let Secured {
+        transport,
+        mut acme,
+    } = secured(&http, tls, (&source, data_directory), &mut parties);
     let guard = guard(http.clients.clone())?;
     let keeper = ClientsKeeper::new(Arc::clone(&guard), http.clients.clone());
     parties.push(Box::new(keeper));
@@ -61,10 +75,18 @@ pub(crate) async fn serve(
     if let Transport::Tls(identity) = &transport {
         node.watch_certificate(identity.clone());
     }
+    if let Some(task) = &mut acme {
+        task.audit = node.audit();
+        node.watch_acme(Arc::clone(&task.standing));
+    }
     // Last, so that it tells of what the others did.
     parties.extend(AuditParty::of(node));
     let server = server((http, transport), guard, answering).await?;
     say(&format!("listening on {}", url(&server)));
+    // The ACME server asks this port for the proof, so nothing is asked for before it listens.
+    if let Some(task) = acme {
+        beside.spawn(task.run());
+    }
     if let Some(hangup) = signals.hangup() {
         beside.spawn(Reloader::new(source, parties).run(hangup));
     }
@@ -78,22 +100,65 @@ pub(crate) async fn serve(
     Ok(())
 }
 
+/// What clients speak, and who gets the certificate for it.
+struct Secured {
+    transport: Transport,
+    /// `None`: nobody, or whoever writes its files.
+    acme: Option<AcmeTask>,
+}
+
 /// Plain, or TLS with a certificate that is kept fresh.
-fn transport(
+fn secured(
     http: &Http,
     tls: Option<LoadedTls>,
-    source: &ConfigSource,
+    (source, data_directory): (&ConfigSource, PathBuf),
     parties: &mut Vec<Box<dyn Party>>,
-) -> Transport {
+) -> Secured {
     let (Encryption::Tls(named), Some(loaded)) = (&http.encryption, tls) else {
-        return Transport::Plain;
+        return Secured {
+            transport: Transport::Plain,
+            acme: None,
+        };
     };
     let identity = TlsIdentity::without_certificate();
     loaded.apply(&identity);
     let base = source.base().to_owned();
-    let keeper = CertificateKeeper::new(identity.clone(), named.clone(), base);
+    let (wanted, acme) = match &named.source {
+        CertificateSource::Files { .. } => (None, None),
+        CertificateSource::Acme(acme) => {
+            use_kept(acme, &data_directory, &identity);
+            let (sender, wanted) = watch::channel(acme.clone());
+            let task = AcmeTask {
+                identity: identity.clone(),
+                wanted,
+                data_directory,
+                base: base.clone(),
+                standing: Arc::default(),
+                audit: None,
+            };
+            (Some(sender), Some(task))
+        }
+    };
+    let keeper = CertificateKeeper::new(identity.clone(), named.clone(), base, wanted);
     parties.push(Box::new(keeper));
-    Transport::Tls(identity)
+    Secured {
+        transport: Transport::Tls(identity),
+        acme,
+    }
+}
+
+/// So that a restart serves the certificate that was there before from its first connection on.
+fn use_kept(acme: &Acme, data_directory: &Path, identity: &TlsIdentity) {
+    let kept = Kept::of(data_directory, &acme.directory_url);
+    let names = acme.domains.join(", ");
+    match kept.certificate(now_unix_s()) {
+        Ok(Some(certificate)) => identity.replace(certificate),
+        // Of one that cannot be used the task tells why.
+        Ok(None) | Err(_) => say(&format!(
+            "certificate: none for {names} yet, so HTTPS clients are refused; asking {}",
+            acme.directory_url
+        )),
+    }
 }
 
 fn url(server: &Server<Edge<JoinedDatabase>>) -> String {

@@ -31,7 +31,7 @@ pub(super) use limits::RawHttpLimits;
 pub(super) use logging::{RawAuditLogs, RawEdgeLogging, RawLogging, RawRotatingLogs, RawRotation};
 pub(super) use placed::{Placed, Spanned};
 pub(super) use secret::{RawElsewhere, RawSecret};
-pub(super) use tls::{RawClientCa, RawTls};
+pub(super) use tls::{RawAcme, RawClientCa, RawExternalAccount, RawTls};
 
 use schema::{OneOr, Words};
 
