@@ -41,6 +41,7 @@ fn line(status: &SyncStatus) -> Option<String> {
         mesh,
         peers,
         withheld_documents,
+        attachments,
     } = status;
     let MeshStatus {
         links,
@@ -67,6 +68,12 @@ fn line(status: &SyncStatus) -> Option<String> {
     if *withheld_documents > 0 {
         text.push_str(&format!(
             ", {withheld_documents} documents written here that will not sync"
+        ));
+    }
+    if attachments.given_bytes + attachments.fetched_bytes > 0 {
+        text.push_str(&format!(
+            ", {} bytes of attachments given and {} fetched",
+            attachments.given_bytes, attachments.fetched_bytes
         ));
     }
     Some(text)
