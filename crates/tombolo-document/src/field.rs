@@ -53,16 +53,6 @@ impl<'a> NodeView<'a> {
         Ok(node)
     }
 
-    /// The token, whether or not another kind hides it.
-    pub(crate) const fn attachment(&self) -> Option<RawValue<'a>> {
-        self.attachment
-    }
-
-    /// The map, whether or not another kind hides it.
-    pub(crate) const fn map(&self) -> Option<MapView<'a>> {
-        self.map
-    }
-
     pub(crate) fn is_visible(&self) -> Result<bool, DecodeError> {
         let leaves = self.register.is_some() || self.attachment.is_some();
         if leaves || self.counter.is_some() || self.pn_counter.is_some() {
@@ -113,6 +103,47 @@ impl<'a> NodeView<'a> {
             },
         })
     }
+}
+
+/// What is found in a field that is passed over.
+pub(crate) enum Passed<'a> {
+    /// The content of a map.
+    Map(&'a [u8]),
+    /// The token of an attachment.
+    Attachment(RawValue<'a>),
+}
+
+/// Passes over one field behind its name, and tells what it holds that may lead to attachments.
+/// Most hold a register alone, and of that nothing but its length is read.
+#[inline]
+pub(crate) fn pass<'a>(
+    reader: &mut Reader<'a>,
+    tell: &mut impl FnMut(Passed<'a>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let header = reader.byte("field header")?;
+    let holds = |kind: Kind| header & (1 << kind as u8) != 0;
+    if header & NODE_ORDER != 0 {
+        reader.blob("order of kinds")?;
+    }
+    if holds(Kind::Register) {
+        take_leaf(reader)?;
+    }
+    if holds(Kind::Map) {
+        tell(Passed::Map(reader.blob("length of a map")?))?;
+    }
+    if holds(Kind::Counter) {
+        take_counter(reader)?;
+    }
+    if holds(Kind::PnCounter) {
+        take_counter(reader)?;
+    }
+    if holds(Kind::Attachment) {
+        tell(Passed::Attachment(take_leaf(reader)?))?;
+    }
+    if header & NODE_REMOVALS != 0 {
+        skip_node_removals(reader)?;
+    }
+    Ok(())
 }
 
 /// Reads one field with its name.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::bytes::{DecodeError, Reader};
-use crate::field::{NodeView, skip_removal, take_field};
+use crate::field::{NodeView, Passed, pass, skip_removal, take_field};
 use crate::head::take_head;
 use crate::layout::{
     DELTA, HAS_REMOVALS, INTERNED, OFFSET_BYTES, ROOT_REMOVED, VERSION, VERSION_MASK, WIDE_MAP,
@@ -268,10 +268,21 @@ impl<'a> MapView<'a> {
         Ok(Value::Object(object))
     }
 
-    /// All fields with every kind that they hold.
-    pub(crate) fn nodes(
+    /// Passes over all fields, and tells which maps and attachments they hold, shown or not.
+    pub(crate) fn pass(
         self,
-    ) -> impl Iterator<Item = Result<(&'a str, NodeView<'a>), DecodeError>> + use<'a> {
+        mut tell: impl FnMut(Passed<'a>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let mut reader = Reader::new(self.fields);
+        for _ in 0..self.count {
+            reader.blob("field name")?;
+            pass(&mut reader, &mut tell)?;
+        }
+        Ok(())
+    }
+
+    /// All fields with every kind that they hold.
+    fn nodes(self) -> impl Iterator<Item = Result<(&'a str, NodeView<'a>), DecodeError>> + use<'a> {
         let mut reader = Reader::new(self.fields);
         (0..self.count).map(move |_| take_field(&mut reader))
     }
@@ -282,14 +293,11 @@ impl<'a> MapView<'a> {
             return self.search(name);
         }
         for _ in 0..self.count {
-            let key = reader.text("field name")?;
-            if key == name {
-                return NodeView::take(&mut reader).map(Some);
+            match reader.blob("field name")?.cmp(name.as_bytes()) {
+                std::cmp::Ordering::Less => pass(&mut reader, &mut |_| Ok(()))?,
+                std::cmp::Ordering::Equal => return NodeView::take(&mut reader).map(Some),
+                std::cmp::Ordering::Greater => return Ok(None),
             }
-            if key > name {
-                return Ok(None);
-            }
-            NodeView::take(&mut reader)?;
         }
         Ok(None)
     }

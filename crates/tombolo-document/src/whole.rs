@@ -30,7 +30,8 @@ const HELD_ACTORS_MAX: usize = 2;
 /// needs nothing of the store, so that whoever merges it need not read it again.
 ///
 /// Its bytes can be merged as those of any document; where there is none, they are the document,
-/// and it shows: what takes a removal to say is left to [`crate::merge`].
+/// and it shows: what takes a removal to say is left to [`crate::merge`]. It refers to no
+/// attachment, since it holds registers and maps alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
     document: Vec<u8>,

@@ -58,6 +58,8 @@ pub(crate) struct NextState<'a> {
     document: &'a [u8],
     vector: Cow<'a, VersionVector>,
     live: bool,
+    /// Whether it may refer to attachments.
+    may_mention: bool,
 }
 
 impl<'a> NextState<'a> {
@@ -68,6 +70,7 @@ impl<'a> NextState<'a> {
             document,
             vector: Cow::Owned(vector),
             live: view.is_visible().map_err(damaged)?,
+            may_mention: true,
         })
     }
 
@@ -77,6 +80,7 @@ impl<'a> NextState<'a> {
             document: whole.document(),
             vector: Cow::Borrowed(whole.vector()),
             live: true,
+            may_mention: false,
         }
     }
 }
@@ -271,6 +275,7 @@ impl<'w> Transaction<'w> {
             document,
             vector,
             live,
+            may_mention,
         } = next;
         let (document, live) = (*document, *live);
         let mut collection = self.collection(name)?;
@@ -287,7 +292,8 @@ impl<'w> Transaction<'w> {
         let arrivals = self.note_arrival(old.as_ref(), vector, origin, &before.key)?;
         let shown = live.then_some(document);
         indexing::move_entries(self, &collection, id.as_bytes(), old.as_ref(), shown)?;
-        mentions::move_mentions(self, &before.key, old.as_ref(), shown)?;
+        let mentioning = shown.filter(|_| *may_mention);
+        mentions::move_mentions(self, &before.key, old.as_ref(), mentioning)?;
         let record = DocumentRecord::write(live, &arrivals, vector, document);
         self.set(Keyspace::Documents, before.key.clone(), Some(record))?;
         self.set(

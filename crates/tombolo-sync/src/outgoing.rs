@@ -563,7 +563,7 @@ impl Outgoing {
         desk.say(&Message::Scope { generation, scope });
     }
 
-    fn fly(&mut self, (number, view): (u64, u64), sent: Sent, desk: &mut Desk<'_>) {
+    fn fly(&mut self, (number, view): (u64, u64), mut sent: Sent, desk: &mut Desk<'_>) {
         let Some(serving) = &mut self.serving else {
             return;
         };
@@ -596,7 +596,7 @@ impl Outgoing {
                 number,
                 bytes: sent.bytes,
                 view,
-                places: sent.places.clone(),
+                places: std::mem::take(&mut sent.places),
                 commit,
                 again,
                 wants: 0,

@@ -1,7 +1,8 @@
 //! The tokens that a stored document holds, found in its bytes.
 
 use super::{AttachmentId, AttachmentToken};
-use crate::bytes::DecodeError;
+use crate::bytes::{DecodeError, Reader};
+use crate::field::Passed;
 use crate::value::MAX_DEPTH;
 use crate::view::{DocumentView, MapView};
 
@@ -41,15 +42,16 @@ fn collect(
     if depth > MAX_DEPTH {
         return Err(DecodeError::TooDeep);
     }
-    for field in map.nodes() {
-        let (_, node) = field?;
-        let token = node.attachment().map(AttachmentToken::from_raw);
-        found.extend(token.and_then(Result::ok));
-        if let Some(inside) = node.map() {
-            collect(inside, depth + 1, found)?;
+    map.pass(|held| match held {
+        Passed::Map(content) => {
+            let inside = MapView::take(&mut Reader::new(content))?;
+            collect(inside, depth + 1, found)
         }
-    }
-    Ok(())
+        Passed::Attachment(token) => {
+            found.extend(AttachmentToken::from_raw(token).ok());
+            Ok(())
+        }
+    })
 }
 
 #[cfg(test)]
@@ -63,6 +65,7 @@ mod tests {
     use crate::schema::{Field, Kind, Schema, Undeclared};
     use crate::stamp::Stamp;
     use crate::value::Value;
+    use crate::whole::{from_delta, to_delta};
 
     fn dot(millis: u64) -> Dot {
         let actor = Actor::new(SiteId([7; 16]), Actor::FIRST_EPOCH);
@@ -122,6 +125,17 @@ mod tests {
         );
         assert_eq!(mentioned(&document, second.id), Ok(Some(second)));
         assert_eq!(mentioned(&document, AttachmentId::of(b"other")), Ok(None));
+    }
+
+    #[test]
+    fn a_document_that_is_taken_without_a_tree_has_no_tokens() {
+        let without = parse(br#"{"a":1,"m":{"z":[1,2]}}"#).unwrap();
+        let with = with_two(&token(b"first"), &token(b"second"));
+        for (fields, is_plain) in [(without, true), (with, false)] {
+            let document = written(None, 1, fields, &schema());
+            let delta = to_delta(&document, None).unwrap();
+            assert_eq!(from_delta(&delta, None).is_some(), is_plain);
+        }
     }
 
     #[test]
