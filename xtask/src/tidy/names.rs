@@ -13,6 +13,7 @@ const CHECKED: &[&str] = &[
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "docs/operate/production-checklist.md",
 ];
 
 /// Names of the standard library and of outside crates that the documents may use.
