@@ -61,6 +61,13 @@ fn check_tls(home: &Path) -> (bool, String) {
     (output.status.success(), text(&output.stdout).to_owned())
 }
 
+/// The production checklist.
+fn doctor(home: &Path) -> String {
+    let file = home.join("config.yaml");
+    let output = tombolo(&["doctor", "--production", "-c", file.to_str().unwrap()]);
+    text(&output.stdout).to_owned()
+}
+
 #[test]
 #[ignore = "needs pebble: .ci/acme"]
 fn a_certificate_is_proven_kept_and_asked_for_anew_only_for_other_names() {
@@ -99,6 +106,7 @@ fn a_certificate_is_proven_kept_and_asked_for_anew_only_for_other_names() {
     let (is_sound, told) = check_tls(home.path());
     assert!(is_sound, "{told}");
     assert!(told.contains("it is for edge.example.com"), "{told}");
+    assert!(doctor(home.path()).contains(" 89 days, and the node renews it by itself"));
     let mut node = Node::start_in(home, &config(&pebble, &acme));
     ask(&node.address, &client, "/health").unwrap();
     assert_eq!(pebble.orders(), 1, "a restart asks for nothing");
@@ -132,7 +140,7 @@ fn audited(home: &Path) -> usize {
 #[ignore = "needs pebble: .ci/acme"]
 fn no_request_fails_while_the_certificate_is_renewed_and_ready_tells_when_it_is_not() {
     let mut pebble = Pebble::new(Habits {
-        validity_s: 18,
+        validity_s: 24,
         ..LASTING
     });
     pebble.start(None);
@@ -199,6 +207,17 @@ fn a_node_whose_acme_server_is_away_runs_says_why_and_comes_good() {
     let ready = ask(&node.address, &pebble.client(), "/health/ready").unwrap();
     assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
     assert!(ready.contains("certificate: ok: "), "{ready}");
+
+    // One that was set up anew knows nobody.
+    let account = kept(node.directory()).join("account.json");
+    let before = std::fs::read(&account).unwrap();
+    pebble.stop();
+    pebble.start(None);
+    let file = node.directory().join("config.yaml");
+    std::fs::write(file, config(&pebble, &pebble.acme("other.example.com"))).unwrap();
+    node.signal("-HUP");
+    node.wait_for("certificate: for other.example.com is in use");
+    assert_ne!(std::fs::read(&account).unwrap(), before);
 }
 
 fn any_certificate() -> rustls::pki_types::CertificateDer<'static> {
@@ -224,6 +243,10 @@ fn a_name_that_leads_elsewhere_is_told_by_name_and_not_asked_for_again_soon() {
     let tries: Value = serde_json::from_str(&tries).unwrap();
     assert_eq!(tries["orders_unix_s"].as_array().unwrap().len(), 1);
     assert!(!directory.join("certificate.pem").exists());
+    assert!(
+        doctor(home.path())
+            .contains("MISSING TLS/HTTPS                 there is no certificate yet: ")
+    );
     let (is_sound, told) = check_tls(home.path());
     assert!(!is_sound, "{told}");
     assert!(

@@ -28,6 +28,16 @@ pub(super) fn is_unknown(error: &Error) -> bool {
     matches!(error, Error::Api(problem) if problem.r#type.as_deref() == Some(UNKNOWN_ACCOUNT))
 }
 
+/// A new account, for one that the server does not know any more. Nothing is lost with the old one.
+pub(super) async fn replace(
+    acme: &Acme,
+    kept: &Kept,
+    questions: &Questions,
+) -> Result<Account, OrderError> {
+    tracing::info!("acme: the server does not know the account of this node, and another is made");
+    make(acme, kept, questions).await
+}
+
 async fn make(acme: &Acme, kept: &Kept, questions: &Questions) -> Result<Account, OrderError> {
     let contact = references(&acme.contact);
     let account = NewAccount {
@@ -58,7 +68,10 @@ async fn restore(
     if found.contact == acme.contact {
         return Ok(account);
     }
-    account.update_contacts(&references(&acme.contact)).await?;
+    match account.update_contacts(&references(&acme.contact)).await {
+        Err(error) if is_unknown(&error) => return replace(acme, kept, questions).await,
+        told => told?,
+    }
     let (place, contact) = (kept.clone(), acme.contact.clone());
     on_disk(move || match place.account()? {
         Some(KeptAccount { credentials, .. }) => place.keep_account(&KeptAccount {

@@ -129,12 +129,6 @@ impl Kept {
         self.keep_json(ACCOUNT, account)
     }
 
-    /// For an account that the server does not know any more.
-    pub(super) fn forget_account(&self) -> Result<(), KeptError> {
-        let path = self.directory.join(ACCOUNT);
-        fs::remove_file(&path).map_err(failed("remove", &path))
-    }
-
     pub(crate) fn tries(&self) -> Result<Tries, KeptError> {
         Ok(self.json(TRIES)?.unwrap_or_default())
     }

@@ -49,7 +49,13 @@ impl Applicant {
         let questions = Questions::new(self.read_roots().await?.as_deref(), retry_after)?;
         let account = account::enter(&self.acme, &self.kept, &questions).await?;
         begin.await?;
-        let mut order = self.order(&account).await?;
+        let mut order = match self.order(&account).await {
+            Err(error) if account::is_unknown(&error) => {
+                let account = account::replace(&self.acme, &self.kept, &questions).await?;
+                self.order(&account).await?
+            }
+            ordered => ordered?,
+        };
         let proving = self.prove(&mut order).await?;
         let key = Zeroizing::new(order.finalize().await?);
         let chain = order.poll_certificate(&POLLING).await.map_err(late)?;
@@ -66,18 +72,10 @@ impl Applicant {
         read.map(Some).map_err(OrderError::Roots)
     }
 
-    async fn order(&self, account: &Account) -> Result<Order, OrderError> {
+    async fn order(&self, account: &Account) -> Result<Order, Error> {
         let names = self.acme.domains.iter();
         let names: Vec<Identifier> = names.cloned().map(Identifier::Dns).collect();
-        match account.new_order(&NewOrder::new(&names)).await {
-            Err(error) if account::is_unknown(&error) => {
-                // Nothing is lost with it: the next try makes another one.
-                let kept = self.kept.clone();
-                on_disk(move || kept.forget_account()).await?;
-                Err(error.into())
-            }
-            ordered => Ok(ordered?),
-        }
+        account.new_order(&NewOrder::new(&names)).await
     }
 
     /// Proves what the server has not seen proven lately. The proofs stand until the order is done.

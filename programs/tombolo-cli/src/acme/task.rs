@@ -15,7 +15,7 @@ use super::is_for;
 use super::kept::{Failure, Kept, KeptError, Tries};
 use super::order::Applicant;
 use super::order_error::OrderError;
-use super::schedule::{next_order_s, pause, renewal_unix_s};
+use super::schedule::{Pace, next_order_s, pause, renewal_unix_s};
 use super::standing::Standing;
 use crate::audit::{AdminAct, Audit, Outcome, tell_outcome};
 use crate::clock::rfc_3339;
@@ -152,10 +152,20 @@ impl Work {
 
     async fn attempt(&mut self) {
         let retry_after = RetryAfter::default();
+        let orders = self.tries.orders_unix_s.len();
         let obtained = self.obtain(retry_after.clone()).await;
         match obtained {
             Ok(certificate) => self.succeed(certificate).await,
-            Err(error) => self.fail(&error, retry_after.get()).await,
+            Err(error) => {
+                // An order counts at the server, whatever came after it.
+                let is_counted = self.tries.orders_unix_s.len() > orders;
+                let pace = if is_counted {
+                    Pace::Refused
+                } else {
+                    error.pace()
+                };
+                self.fail(&error, (pace, retry_after.get())).await;
+            }
         }
     }
 
@@ -193,12 +203,12 @@ impl Work {
         self.write_down().await;
     }
 
-    async fn fail(&mut self, error: &OrderError, retry_after: Option<Duration>) {
+    async fn fail(&mut self, error: &OrderError, (pace, retry_after): (Pace, Option<Duration>)) {
         self.failures = self.failures.saturating_add(1);
         let mut chance = [128];
         // Without randomness the pause is in its middle, which is as good.
         let _ = getrandom::fill(&mut chance);
-        let pause = pause(error.pace(), self.failures, retry_after, chance[0]);
+        let pause = pause(pace, self.failures, retry_after, chance[0]);
         let now_s = now_unix_s();
         let pause_s = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
         self.not_before_unix_s = now_s.saturating_add(pause_s.max(1));

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::raw::{Anything, Placed, RawConfig, Setting, Spanned, WordOr};
 use super::resolve_mesh::{Door, OwnService};
 use super::secret::Outside;
-use super::{resolve_database, resolve_http, resolve_identity, resolve_logging};
+use super::{resolve_acme, resolve_database, resolve_http, resolve_identity, resolve_logging};
 
 /// Whether `dev_mode` may listen on an address that other machines reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,10 +136,20 @@ pub(super) fn resolve(
         }) => Door::Http,
         _ => Door::None,
     };
+    let persistence_dir = raw.database.value.persistence_dir.as_ref();
+    let persistence_place = persistence_dir.map(|directory| directory.referenced);
     let database = resolve_database::database(raw.database.value, (own, door), &mut findings);
     let metrics = raw.metrics.map(|raw| raw.value);
     let auth = (raw.auth, metrics);
     let http = resolve_http::http(raw.http_server, auth, insecure, &mut findings);
+    if let (Some(database), Some(http), Some(place)) = (&database, &http, persistence_place) {
+        resolve_acme::refuse_forgetting(
+            &database.directory,
+            &http.encryption,
+            place,
+            &mut findings,
+        );
+    }
     let identity_service =
         resolve_identity::identity_service(raw.identity_service, http.as_ref(), &mut findings);
     let Findings {

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_saphyr::Location;
 use zeroize::Zeroizing;
 
-use super::meaning_tls::{Acme, ExternalAccount, MacKey};
+use super::meaning::{Directory, Encryption};
+use super::meaning_tls::{Acme, CertificateSource, ExternalAccount, MacKey};
 use super::raw::{Placed, RawAcme, RawExternalAccount, Setting, Spanned};
 use super::resolve::Findings;
 use super::resolve_database::filled;
@@ -88,6 +90,24 @@ fn domains(raw: Spanned<Vec<Spanned<String>>>, findings: &mut Findings) -> Optio
         domains.push(name);
     }
     is_good.then_some(domains)
+}
+
+/// A node that forgets its certificate at each start soon meets the limits of the ACME server.
+pub(super) fn refuse_forgetting(
+    directory: &Directory,
+    encryption: &Encryption,
+    place: Location,
+    findings: &mut Findings,
+) {
+    let Encryption::Tls(tls) = encryption else {
+        return;
+    };
+    if matches!(tls.source, CertificateSource::Acme(_)) && *directory == Directory::Temporary {
+        let what =
+            "is temporary, and tls_config.acme would ask for a new certificate at each start";
+        let remedy = "write { path: ... } of a directory that stays";
+        findings.refuse("database.persistence_dir", place, what, remedy);
+    }
 }
 
 /// What is wrong with a name in lower case, and what to do.
