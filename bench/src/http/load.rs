@@ -184,7 +184,7 @@ pub(super) async fn ask(
 fn request(target: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "{target} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }
 
