@@ -36,6 +36,12 @@ pub trait Answer: Send + Sync + 'static {
     /// The server accepts nothing more and drains: answers that would never end should end now.
     fn stopping(&self) {}
 
+    /// Completes when what became of switched connections, and must not be cut, is over: the server waits for it while
+    /// it drains, and no longer.
+    fn farewell(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Renders a refusal of the server itself in the program's own error shape.
     fn refuse(&self, refusal: &Refusal) -> Response {
         let text = format!("{{\"error\":{{\"description\":\"{refusal}\"}}}}");

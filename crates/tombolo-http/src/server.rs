@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::answer::Answer;
 use crate::connection::{Site, StopSignal};
@@ -79,7 +80,9 @@ impl<A: Answer> Server<A> {
         drop(listener);
         site.answer.stopping();
         drop(stop_sender);
-        drain(connections, drain_limit).await
+        let farewell = timeout(drain_limit, site.answer.farewell());
+        let (drained, _) = tokio::join!(drain(connections, drain_limit), farewell);
+        drained
     }
 }
 
@@ -168,7 +171,7 @@ impl<A: Answer> Gate<A> {
 async fn drain(mut connections: JoinSet<()>, limit: Duration) -> Drained {
     let all_finished = async { while connections.join_next().await.is_some() {} };
     // At the limit the rest is counted and cut below.
-    let _ = tokio::time::timeout(limit, all_finished).await;
+    let _ = timeout(limit, all_finished).await;
     let cut = connections.len();
     connections.shutdown().await;
     Drained { cut }

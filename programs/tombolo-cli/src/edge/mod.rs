@@ -42,7 +42,7 @@ use crate::config::{Api, Config, Proxies};
 use crate::identity::IdentityService;
 use crate::upkeep::Upkeep;
 use attachments::Transfers;
-use authorize::{Asking, Caller};
+use authorize::{Asking, AuthRefusal, Caller};
 use clock::Clock;
 use docs::Docs;
 use media::Media;
@@ -84,7 +84,7 @@ pub(crate) struct Edge<N> {
     routes: Routes,
     origins: Origins,
     proxies: Proxies,
-    throttle: Throttle,
+    throttle: Arc<Throttle>,
     guard: Arc<Guard>,
     request_timeout: Option<Duration>,
     identity: Option<Arc<IdentityService>>,
@@ -141,9 +141,12 @@ impl<N: Node> Edge<N> {
             .docs
             .then(|| Docs::new(&openapi::document(&routes, keys)));
         let node = Arc::new(node);
+        let throttle = Arc::new(throttle);
         let door = observe::Door {
             guard: Arc::clone(&guard),
+            throttle: Arc::clone(&throttle),
             clock: Arc::clone(&clock),
+            recorder: Arc::clone(&recorder),
         };
         Self {
             routes,
@@ -225,8 +228,13 @@ impl<N: Node> Edge<N> {
             now,
             now_ms,
         };
-        let identified = self.guard.identify(&request.head.headers, asking).await;
-        let caller = identified.map_err(refuse_client)?;
+        let headers = &request.head.headers;
+        let caller = match self.guard.identify(headers, asking).await {
+            Err(AuthRefusal::NoKey) if observe::brings_key_later(endpoint, headers) => {
+                return Ok(Caller::Nobody);
+            }
+            identified => identified.map_err(refuse_client)?,
+        };
         record.identity = caller.audit_id().map(str::to_owned);
         if let Some(identity) = caller.audit_id() {
             let admitted = self.throttle.admit_identity(identity, now);
@@ -297,6 +305,10 @@ impl<N: Node> Answer for Edge<N> {
 
     fn stopping(&self) {
         self.observing.stop();
+    }
+
+    async fn farewell(&self) {
+        self.observing.gone().await;
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {

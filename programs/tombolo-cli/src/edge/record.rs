@@ -153,6 +153,29 @@ impl<'r> Recording<'r> {
         }
     }
 
+    /// Begins the record of a message on a connection that a request became.
+    pub(super) fn again(of: &Record, clock: &'r dyn Clock, recorder: &'r dyn Recorder) -> Self {
+        let now = clock.now();
+        let record = Record {
+            at: now.wall,
+            statements: Vec::new(),
+            documents: 0,
+            rows: 0,
+            status: None,
+            error: None,
+            duration: Duration::ZERO,
+            place: recorder.admit(),
+            ..of.clone()
+        };
+        Self {
+            record,
+            begun: now.monotonic,
+            clock,
+            recorder,
+            is_told: false,
+        }
+    }
+
     /// Tells the record, and waits until it is as safe as it is promised to be.
     pub(super) async fn conclude(mut self) {
         if let Some(written) = self.tell() {

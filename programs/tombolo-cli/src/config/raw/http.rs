@@ -123,7 +123,7 @@ pub(crate) struct RawHttpApi {
     /// `GET /presence`: who is in the mesh.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) presence: Placed<Setting<RawEndpoint>>,
-    /// `/observe`: live queries, over server-sent events.
+    /// `/observe`: live queries, over server-sent events or a WebSocket.
     #[schemars(with = "Placed<Switch<RawEndpoint>>")]
     pub(crate) observe: Placed<Setting<RawEndpoint>>,
     /// The logs of the node as an archive.

@@ -10,6 +10,20 @@ use crate::edge::reply::{Refused, write_text, write_value};
 pub(super) enum Framing {
     /// `text/event-stream`; the sequence is the event's id.
     ServerSent,
+    /// JSON on a line of its own; this is the member that names the live query, with a comma before it.
+    Message(String),
+}
+
+impl Framing {
+    /// Messages about the live query of this name; about none, if it is empty.
+    pub(super) fn message(name: &str) -> Self {
+        if name.is_empty() {
+            return Self::Message(String::new());
+        }
+        let mut member = br#","id":"#.to_vec();
+        write_text(&mut member, name);
+        Self::Message(String::from_utf8_lossy(&member).into_owned())
+    }
 }
 
 /// An event is larger than [`EVENT_BYTES_MAX`].
@@ -85,6 +99,20 @@ impl<'f> Writer<'f> {
         self.close();
     }
 
+    /// `refused`: a message that was not followed, and changed nothing. Only messages have it.
+    pub(super) fn refused(&mut self, refused: &Refused) {
+        self.open_plain("refused");
+        self.bytes.extend_from_slice(br#","error":"#);
+        refused.write_error(&mut self.bytes);
+        self.close();
+    }
+
+    /// `cancelled`: a live query ended as its client wished. Only messages have it.
+    pub(super) fn cancelled(&mut self) {
+        self.open_plain("cancelled");
+        self.close();
+    }
+
     pub(super) fn finish(self) -> Vec<u8> {
         self.bytes
     }
@@ -92,6 +120,18 @@ impl<'f> Writer<'f> {
     fn open(&mut self, name: &str, sequence: u64) {
         let head = match self.framing {
             Framing::ServerSent => format!("id: {sequence}\nevent: {name}\ndata: {{"),
+            Framing::Message(id) => {
+                format!(r#"{{"type":"{name}"{id},"sequence":{sequence},"#)
+            }
+        };
+        self.bytes.extend_from_slice(head.as_bytes());
+    }
+
+    /// Begins what is no event of a live query.
+    fn open_plain(&mut self, name: &str) {
+        let head = match self.framing {
+            Framing::ServerSent => format!("event: {name}\ndata: {{"),
+            Framing::Message(id) => format!(r#"{{"type":"{name}"{id}"#),
         };
         self.bytes.extend_from_slice(head.as_bytes());
     }
@@ -99,6 +139,7 @@ impl<'f> Writer<'f> {
     fn close(&mut self) {
         let tail: &[u8] = match self.framing {
             Framing::ServerSent => b"}\n\n",
+            Framing::Message(_) => b"}\n",
         };
         self.bytes.extend_from_slice(tail);
     }
@@ -170,6 +211,32 @@ mod tests {
             text(|writer| writer.change(7, &diff, &rows).unwrap()),
             "id: 7\nevent: change\ndata: {\"inserts\":[{\"index\":0,\"row\":{\"_id\":1}}],\"updates\":[{\"index\":1,\"row\":{\"_id\":2,\"n\":1}}],\"deletes\":[3,4],\"moves\":[{\"from\":2,\"to\":0}]}\n\n"
         );
+    }
+
+    #[test]
+    fn a_message_has_the_same_members_and_the_name_of_its_live_query() {
+        let framing = Framing::message("a\"b");
+        let mut writer = Writer::new(&framing);
+        writer.initial(1, &rows("[1]")).unwrap();
+        writer.cancelled();
+        let text = String::from_utf8(writer.finish()).unwrap();
+        let initial = r#"{"type":"initial","id":"a\"b","sequence":1,"rows":[1]}"#;
+        let cancelled = r#"{"type":"cancelled","id":"a\"b"}"#;
+        assert_eq!(text.lines().collect::<Vec<_>>(), [initial, cancelled]);
+    }
+
+    #[test]
+    fn a_refusal_of_no_live_query_has_no_name() {
+        let framing = Framing::message("");
+        let mut writer = Writer::new(&framing);
+        writer.refused(&Refused::new(
+            http::StatusCode::BAD_REQUEST,
+            "bad_message",
+            "no",
+        ));
+        let text = String::from_utf8(writer.finish()).unwrap();
+        let expected = r#"{"type":"refused","error":{"description":"no","code":"bad_message"}}"#;
+        assert_eq!(text.trim_end(), expected);
     }
 
     #[test]

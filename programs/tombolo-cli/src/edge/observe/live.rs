@@ -72,7 +72,7 @@ impl<N: Node> LiveQuery<N> {
     pub(super) async fn begin(
         whose: Whose<N>,
         question: Question,
-        framing: Framing,
+        (framing, wake): (Framing, Arc<Notify>),
         record: &mut Record,
     ) -> Result<(Self, Bytes), Refused> {
         let (observing, caller, id) = &whose;
@@ -90,7 +90,7 @@ impl<N: Node> LiveQuery<N> {
             .map_err(refuse_full)?;
         let touched = Arc::new(Touched {
             commits: AtomicU64::new(0),
-            wake: Arc::default(),
+            wake,
         });
         let telling = Arc::clone(&touched);
         // Before the first run, so that no commit falls between.

@@ -5,10 +5,15 @@ mod ask;
 mod events;
 mod limits;
 mod live;
+mod message;
 mod places;
+mod socket;
+#[cfg(test)]
+mod socket_tests;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -23,13 +28,17 @@ use super::clock::Clock;
 use super::media::Media;
 use super::node::Node;
 use super::question::Question;
-use super::record::Record;
+use super::record::{Record, Recorder};
 use super::refuse::{refuse_body, refuse_other_than_json, refuse_question};
 use super::reply::Refused;
+use super::throttle::Throttle;
 
 use events::Framing;
 use live::LiveQuery;
 use places::{Budget, Places};
+use upgrade::{Sockets, asks_for_socket};
+
+pub(super) use upgrade::brings_key_later;
 
 /// What all live queries of one node share.
 #[derive(Debug)]
@@ -43,25 +52,27 @@ pub(super) struct Observing<N> {
     unread_bytes: Arc<Budget>,
     /// Those that run again after a commit.
     turns: Semaphore,
+    sockets: Sockets,
     /// Whether the server stops.
     stopping: watch::Sender<bool>,
     door: Door,
 }
 
-/// Who may stay, and until when.
+/// Who may come and stay, how often they may ask, and who is told of it.
 #[derive(Debug, Clone)]
 pub(super) struct Door {
     pub(super) guard: Arc<Guard>,
+    pub(super) throttle: Arc<Throttle>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) recorder: Arc<dyn Recorder>,
 }
 
 impl Door {
     /// Who a client is by now.
     fn again(&self, caller: &Caller) -> Result<Caller, AuthRefusal> {
         let now = self.clock.now().wall.duration_since(UNIX_EPOCH);
-        let now_ms = now.unwrap_or_default().as_millis();
-        self.guard
-            .again(caller, u64::try_from(now_ms).unwrap_or(u64::MAX))
+        let now_ms = upgrade::unix_ms(now.unwrap_or_default());
+        self.guard.again(caller, now_ms)
     }
 }
 
@@ -74,6 +85,7 @@ impl<N> Observing<N> {
             rows: Budget::new(limits::ROWS_NODE_MAX),
             unread_bytes: Budget::new(limits::UNREAD_BYTES_NODE_MAX),
             turns: Semaphore::new(limits::RUNS_MAX),
+            sockets: Sockets::new(),
             stopping: watch::Sender::new(false),
             door,
         }
@@ -82,6 +94,11 @@ impl<N> Observing<N> {
     /// Ends every live query: the server accepts nothing more.
     pub(super) fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Completes when every WebSocket has said farewell.
+    pub(super) async fn gone(&self) {
+        self.sockets.gone().await;
     }
 
     /// Completes when the server stops.
@@ -98,6 +115,9 @@ pub(super) async fn observe<N: Node>(
     caller: &Caller,
     record: &mut Record,
 ) -> Result<Response, Refused> {
+    if asks_for_socket(&request.head.headers) {
+        return upgrade::switch(edge, request, caller, record);
+    }
     let id = request.id;
     if !takes_events(&request.head.headers) {
         let text = "this path answers with text/event-stream; send it, or no Accept at all";
@@ -106,8 +126,8 @@ pub(super) async fn observe<N: Node>(
     }
     let question = question(request).await?;
     let observing = Arc::clone(&edge.observing);
-    let framing = Framing::ServerSent;
-    let begun = LiveQuery::begin((observing, caller.clone(), id), question, framing, record);
+    let told = (Framing::ServerSent, Arc::default());
+    let begun = LiveQuery::begin((observing, caller.clone(), id), question, told, record);
     let (query, initial) = begun.await?;
     Ok(stream::answer(query, initial))
 }

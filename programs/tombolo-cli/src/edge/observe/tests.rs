@@ -15,6 +15,7 @@ use tombolo_http::{Body, RequestId};
 use super::*;
 use crate::config::Clients;
 use crate::edge::{JoinedDatabase, RecordPlace, SystemClock};
+use crate::recorder::NodeRecorder;
 
 struct StoppedClock;
 
@@ -28,13 +29,17 @@ impl Timekeeper for StoppedClock {
     }
 }
 
-struct Bench {
-    database: Arc<Database>,
-    observing: Arc<Observing<JoinedDatabase>>,
+pub(super) struct Bench {
+    pub(super) database: Arc<Database>,
+    pub(super) observing: Arc<Observing<JoinedDatabase>>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::with(Clients::Anyone, Arc::new(SystemClock::start()))
+    }
+
+    pub(super) fn with(clients: Clients, clock: Arc<dyn Clock>) -> Self {
         let drawn = AtomicU64::new(0);
         let entropy = move || u128::from(drawn.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
         let site = SiteId::derive("test", b"A");
@@ -45,8 +50,10 @@ impl Bench {
         let database = Arc::new(database.unwrap());
         let node = Arc::new(JoinedDatabase::new(Arc::clone(&database)));
         let door = Door {
-            guard: Arc::new(Guard::new(Clients::Anyone, [0; 32])),
-            clock: Arc::new(SystemClock::start()),
+            guard: Arc::new(Guard::new(clients, [0; 32])),
+            throttle: Arc::new(Throttle::new(Vec::new())),
+            clock,
+            recorder: Arc::new(NodeRecorder::new(None, None)),
         };
         let observing = Arc::new(Observing::new(node, None, door));
         Self {
@@ -56,7 +63,7 @@ impl Bench {
     }
 
     /// Runs a statement that writes, and tells who watches; gives how many they were.
-    fn commit(&self, statement: &str) -> usize {
+    pub(super) fn commit(&self, statement: &str) -> usize {
         self.database.execute(statement, Object::new()).unwrap();
         self.database.poll_observers()
     }
@@ -66,23 +73,28 @@ impl Bench {
     }
 
     async fn try_observe(&self, statement: &str) -> Result<Client, Refused> {
-        let whose = (
-            Arc::clone(&self.observing),
-            Caller::Anyone,
-            RequestId::new(1, 1),
-        );
+        self.observe_as(Caller::Anyone, statement).await
+    }
+
+    pub(super) async fn observe_as(
+        &self,
+        caller: Caller,
+        statement: &str,
+    ) -> Result<Client, Refused> {
+        let whose = (Arc::clone(&self.observing), caller, RequestId::new(1, 1));
         let question = Question {
             statement: statement.to_owned(),
             arguments: Object::new(),
         };
-        let begun = LiveQuery::begin(whose, question, Framing::ServerSent, &mut record()).await;
+        let told = (Framing::ServerSent, Arc::default());
+        let begun = LiveQuery::begin(whose, question, told, &mut record()).await;
         let (query, initial) = begun?;
         let body = stream::answer(query, initial).into_body();
         Ok(Client(body))
     }
 }
 
-fn record() -> Record {
+pub(super) fn record() -> Record {
     Record {
         request_id: RequestId::new(1, 1),
         at: SystemTime::UNIX_EPOCH,
@@ -100,11 +112,11 @@ fn record() -> Record {
     }
 }
 
-struct Client(Body);
+pub(super) struct Client(Body);
 
 impl Client {
     /// The next piece of the answer; waits for it. Empty at the end.
-    async fn read(&mut self) -> String {
+    pub(super) async fn read(&mut self) -> String {
         match self.0.frame().await {
             None => String::new(),
             Some(frame) => text(frame.unwrap().into_data().unwrap()),
@@ -125,7 +137,7 @@ fn text(bytes: Bytes) -> String {
 }
 
 /// Lets every task of this thread go on until none can.
-async fn settle() {
+pub(super) async fn settle() {
     // The runtime comes back to the test after 61 tasks, and a thousand may have to go on.
     for _ in 0..100 {
         tokio::task::yield_now().await;

@@ -132,6 +132,11 @@ fn observe(mut get: Value, shapes: &mut SchemaGenerator) -> Vec<(&'static str, V
     post["operationId"] = json!("post_observe");
     let asked = shapes.subschema_for::<ExecuteRequest>();
     post["requestBody"] = json!({ "required": true, "content": { JSON: { "schema": asked } } });
+    get["description"] = json!(
+        "Events with the names initial, change, behind and error. With an Upgrade to WebSocket, and without a query, the connection carries several live queries: {\"type\":\"observe\",\"id\":...,\"statement\":...,\"args\":...} and {\"type\":\"cancel\",\"id\":...} from the client, and the same events as messages."
+    );
+    get["responses"]["101"] = plain("The connection speaks WebSocket from now on.");
+    get["responses"]["426"] = answer::<Failure>("The Upgrade is to no WebSocket.", shapes);
     get["parameters"] = json!([
         { "name": "statement", "in": "query", "required": true, "description": "A SELECT.", "schema": { "type": "string" } },
         { "name": "args", "in": "query", "description": "Its arguments, as a JSON object.", "content": { JSON: { "schema": { "type": "object" } } } },

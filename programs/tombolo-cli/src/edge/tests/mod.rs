@@ -6,6 +6,7 @@ mod docs;
 mod idempotency;
 mod keys;
 mod observe;
+mod observe_socket;
 mod origins;
 pub(in crate::edge) mod permissions;
 mod records;

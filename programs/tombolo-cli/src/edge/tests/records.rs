@@ -10,7 +10,7 @@ use crate::edge::endpoint::Endpoint;
 use crate::edge::record::{Record, RecordPlace};
 
 #[derive(Debug, Default)]
-struct Remembering {
+pub(super) struct Remembering {
     records: Mutex<Vec<Record>>,
     told: Notify,
     is_full: bool,
@@ -38,7 +38,7 @@ impl Recorder for Remembering {
 }
 
 impl Remembering {
-    async fn next(&self) -> Record {
+    pub(super) async fn next(&self) -> Record {
         self.told.notified().await;
         self.records.lock().unwrap().pop().unwrap()
     }
