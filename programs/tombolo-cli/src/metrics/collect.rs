@@ -137,7 +137,20 @@ fn sync(page: &mut Page<'_>, database: &Database) -> Result<(), Error> {
     )?;
     handshakes(page, &mesh)?;
     let help = "Documents written here that will not sync";
-    page.counter("sync_withheld_documents", help, status.withheld_documents)
+    page.counter("sync_withheld_documents", help, status.withheld_documents)?;
+    let attachments = status.attachments;
+    let help = "Bytes of attachments that were read for peers";
+    page.counter(
+        "sync_attachments_given_bytes",
+        help,
+        attachments.given_bytes,
+    )?;
+    let help = "Bytes of attachments that came from peers and were checked and stored";
+    page.counter(
+        "sync_attachments_fetched_bytes",
+        help,
+        attachments.fetched_bytes,
+    )
 }
 
 fn handshakes(page: &mut Page<'_>, mesh: &MeshStatus) -> Result<(), Error> {
