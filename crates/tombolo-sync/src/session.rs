@@ -15,13 +15,17 @@ use crate::cursor::Sealer;
 use crate::event::{Action, CloseReason, Event, Notice, RecordChange, Standing};
 use crate::incoming::{Incoming, Logs};
 use crate::interest::{Evaluation, Interests};
-use crate::limits::{PING_AFTER, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX, SILENCE_MAX};
+use crate::limits::{
+    ATTACHMENT_FRAGMENT_BYTES, PING_AFTER, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX, SILENCE_MAX,
+};
 use crate::outgoing::{Outgoing, admit};
 use crate::reading::Terms;
 use crate::record::{acknowledged, acknowledged_key};
 use crate::spreading::Spreading;
 use crate::view::LogId;
-use crate::wire::{Assembler, Channel, Framer, Hello, Message, Packed, Refusal, WireError};
+use crate::wire::{
+    Assembler, Channel, Framer, Hello, Message, Packed, Refusal, WireError, put_piece,
+};
 
 /// The moment at which something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +117,18 @@ impl Desk<'_> {
         self.framer.frames(channel, message, |frame| {
             actions.push(Action::Send(channel, frame));
         });
+    }
+
+    /// Sends a piece of an attachment, which is one frame.
+    pub(crate) fn send_piece(&mut self, request: u64, piece: u64, content: &[u8]) {
+        self.has_sent = true;
+        let channel = Channel::Attachments;
+        let frame = self
+            .framer
+            .whole(channel, ATTACHMENT_FRAGMENT_BYTES, |frame| {
+                put_piece(frame, request, piece, content);
+            });
+        self.act(Action::Send(channel, frame));
     }
 }
 

@@ -178,12 +178,8 @@ impl Serving {
         while self.unsent < UNSENT_FRAMES_MAX
             && let Some((request, piece, content)) = self.ready.pop_front()
         {
-            let message = AttachmentMessage::Piece {
-                request,
-                piece,
-                content,
-            };
-            self.send(message, desk);
+            self.unsent += 1;
+            desk.send_piece(request, piece, &content);
         }
         if self.reading.is_some() || self.ready.len() >= READY_PIECES_MAX {
             return;

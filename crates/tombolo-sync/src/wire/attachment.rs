@@ -136,12 +136,7 @@ impl AttachmentMessage {
                 request,
                 piece,
                 content,
-            } => {
-                out.reserve(content.len() + 32);
-                put_head(out, PIECE, *request);
-                put_varint(out, *piece);
-                out.extend_from_slice(content);
-            }
+            } => put_piece(out, *request, *piece, content),
             Self::Release { request } => put_head(out, RELEASE, *request),
         }
     }
@@ -222,6 +217,14 @@ fn take_seek(request: u64, reader: &mut Reader<'_>) -> Result<AttachmentMessage,
         attachment,
         length,
     })
+}
+
+/// Writes the message of a piece.
+pub(crate) fn put_piece(out: &mut Vec<u8>, request: u64, piece: u64, content: &[u8]) {
+    out.reserve(content.len() + 32);
+    put_head(out, PIECE, request);
+    put_varint(out, piece);
+    out.extend_from_slice(content);
 }
 
 fn put_head(out: &mut Vec<u8>, kind: u8, request: u64) {

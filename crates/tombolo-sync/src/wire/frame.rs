@@ -138,6 +138,24 @@ impl Framer {
             send(frame.into());
         }
     }
+
+    /// The one frame of a message that is not compressed and fits into it, encoded
+    /// where it goes: what is large is copied once. `bytes_max` is no less than
+    /// what `encode` writes.
+    pub(crate) fn whole(
+        &mut self,
+        channel: Channel,
+        bytes_max: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Bytes {
+        let number = &mut self.next[channel as usize];
+        let mut frame = Vec::with_capacity(bytes_max + 10);
+        frame.push(channel as u8);
+        put_varint(&mut frame, *number);
+        encode(&mut frame);
+        *number += 1;
+        frame.into()
+    }
 }
 
 /// The receiving half: puts fragments together again.

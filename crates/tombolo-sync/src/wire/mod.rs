@@ -12,6 +12,8 @@ pub use batch::{BatchPart, BatchReader, BatchWriter, Flags, Form, Item, Payload}
 pub use frame::{Assembler, Channel, Framer, Packed};
 pub use message::{Hello, Message, Refusal, Scope, Stated, Verdict};
 
+pub(crate) use attachment::put_piece;
+
 use tombolo_document::attachment::{ChunkError, ManifestError};
 use tombolo_document::bytes::DecodeError;
 
