@@ -1,9 +1,10 @@
 //! Benchmarks against peers and limits: each part runs ours and theirs in turn and prints ratios of one run.
 //! Figures of different runs are never compared, because the machine is not the same machine twice.
-//! `tombolo-bench document | commit | http | login | permission | restart | replicate | latency | attachments-sync`
-//! measures; `serve`, `node`, `copy` and `echo` are
+//! `tombolo-bench document | commit | http | login | permission | restart | replicate | latency | attachments |
+//! attachments-sync` measures; `serve`, `node`, `copy`, `copy-into` and `echo` are
 //! for what these start as children.
 
+mod attachments;
 mod commit;
 mod document;
 mod error;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use error::BenchError;
 
-const USAGE: &str = "usage: tombolo-bench document | commit | restart | login | permission | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N] | attachments-sync [--mib N] [--rounds N]";
+const USAGE: &str = "usage: tombolo-bench document | commit | restart | login | permission | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N] | attachments [--mib N] [--rounds N] | attachments-sync [--mib N] [--rounds N]";
 
 /// The program's own allocator: docs/decisions/allocator.md.
 #[global_allocator]
@@ -46,9 +47,11 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<String, BenchError> {
     let (part, rest) = arguments.split_first().ok_or(BenchError::Usage(USAGE))?;
     match part.as_str() {
+        "attachments" => attachments::run(rest),
         "attachments-sync" => mesh::attachments(rest),
         "commit" => commit::run(),
         "copy" => mesh::serve_copy(rest).map(|()| String::new()),
+        "copy-into" => mesh::serve_copy_into(rest).map(|()| String::new()),
         "document" => document::run(),
         "echo" => mesh::serve_echo(rest).map(|()| String::new()),
         "http" => http::run(rest),

@@ -1,5 +1,5 @@
-//! An attachment from one node to another, beside a plain TLS copy of as many bytes; how long one change of a document
-//! takes meanwhile, beside the same without an attachment; and what both nodes hold in memory for it.
+//! An attachment from one node to another, beside a plain TLS copy of as many bytes: first alone, then while
+//! documents are changed as fast as each change arrives; and what both nodes hold in memory for it.
 //! Nodes and copies are processes of their own and take turns.
 
 use std::fmt::Write as _;
@@ -9,9 +9,9 @@ use std::path::Path;
 use tempfile::TempDir;
 use tombolo::SharedKey;
 
-use super::copy::copy;
+use super::copy::{Copied, copy};
 use super::payload;
-use super::peer::Peer;
+use super::peer::{Growth, Peer};
 use crate::error::BenchError;
 use crate::machine;
 use crate::rounds::{Summary, percentile};
@@ -26,14 +26,26 @@ const QUIET_CHANGES: u64 = 200;
 
 /// What one round yielded.
 struct Round {
-    copy_seconds: f64,
-    fetch_seconds: f64,
+    copy: Copied,
+    alone: Fetched,
+    meanwhile: Fetched,
     /// Microseconds of each change from its durable commit to a query at the other node, sorted.
     quiet: Vec<u32>,
-    busy: Vec<u32>,
-    holder_mib: f64,
-    asker_mib: f64,
-    cpu_seconds: f64,
+}
+
+/// What one fetch took and cost.
+struct Fetched {
+    seconds: f64,
+    /// Of the changes that were made meanwhile; microseconds, sorted.
+    changes: Vec<u32>,
+    holder: Growth,
+    asker: Growth,
+}
+
+impl Fetched {
+    fn cpu_seconds(&self) -> f64 {
+        self.holder.cpu_seconds + self.asker.cpu_seconds
+    }
 }
 
 /// Runs all rounds and returns the report.
@@ -47,8 +59,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<String, BenchError> {
     let mut results = Vec::new();
     for round in 0..rounds {
         let target = disk.path().join("target");
-        let copy_seconds = copy(&source, &target)?;
-        results.push(pair.fetch(round, mib, copy_seconds)?);
+        let copied = copy(&source, &target)?;
+        results.push(pair.round(round, mib, copied)?);
     }
     Ok(render(&machine, mib, &results))
 }
@@ -82,33 +94,39 @@ impl Pair {
         })
     }
 
-    fn fetch(&mut self, round: usize, mib: u64, copy_seconds: f64) -> Result<Round, BenchError> {
-        let name = format!("attached-{round}");
-        let seed = (round as u64 + 1) << 32;
-        self.holder.ask(&format!("attach {name} {mib} {seed}"))?;
+    fn round(&mut self, round: usize, mib: u64, copy: Copied) -> Result<Round, BenchError> {
+        let alone = self.fetch(2 * round as u64, mib, false)?;
         let mut quiet = Vec::new();
         for _ in 0..QUIET_CHANGES {
             quiet.push(self.change()?);
         }
+        quiet.sort_unstable();
+        Ok(Round {
+            copy,
+            alone,
+            meanwhile: self.fetch(2 * round as u64 + 1, mib, true)?,
+            quiet,
+        })
+    }
+
+    /// Fetches content that neither node has seen.
+    fn fetch(&mut self, number: u64, mib: u64, with_changes: bool) -> Result<Fetched, BenchError> {
+        let (name, seed) = (format!("attached-{number}"), (number + 1) << 32);
+        self.holder.ask(&format!("attach {name} {mib} {seed}"))?;
         let before = [self.holder.begin()?, self.asker.begin()?];
         self.asker.ask(&format!("fetch {name}"))?;
-        let mut busy = Vec::new();
-        while self.asker.ask("fetching")? == "1" {
-            busy.push(self.change()?);
+        let mut changes = Vec::new();
+        while with_changes && self.asker.ask("fetching")? == "1" {
+            changes.push(self.change()?);
         }
-        let fetch_seconds = self.asker.ask("fetched")?;
-        let fetch_us: f64 = fetch_seconds.parse().map_err(|error| failed(&error))?;
-        let growth = [self.holder.since(before[0]), self.asker.since(before[1])];
-        quiet.sort_unstable();
-        busy.sort_unstable();
-        Ok(Round {
-            copy_seconds,
-            fetch_seconds: fetch_us / 1e6,
-            quiet,
-            busy,
-            holder_mib: growth[0].memory_mib,
-            asker_mib: growth[1].memory_mib,
-            cpu_seconds: growth[0].cpu_seconds + growth[1].cpu_seconds,
+        let fetch_us = self.asker.ask("fetched")?;
+        let fetch_us: f64 = fetch_us.parse().map_err(|error| failed(&error))?;
+        changes.sort_unstable();
+        Ok(Fetched {
+            seconds: fetch_us / 1e6,
+            changes,
+            holder: self.holder.since(before[0]),
+            asker: self.asker.since(before[1]),
         })
     }
 
@@ -131,7 +149,7 @@ impl Pair {
 }
 
 /// Writes so many MiB that no two chunks of are equal.
-fn fill(path: &Path, mib: u64) -> Result<(), BenchError> {
+pub(crate) fn fill(path: &Path, mib: u64) -> Result<(), BenchError> {
     let mut file = std::fs::File::create(path).map_err(|error| failed(&error))?;
     for number in 0..mib {
         let chunk = payload::noise(number);
@@ -190,34 +208,59 @@ fn render(machine: &str, mib: u64, rounds: &[Round]) -> String {
 /// What is told of each round, and how it follows from it.
 type Measure = (&'static str, fn(&Round, u64) -> f64);
 
-const MEASURES: [Measure; 11] = [
+const MEASURES: [Measure; 17] = [
     ("plain TLS copy, MiB/s", |round, mib| {
-        mib as f64 / round.copy_seconds
+        mib as f64 / round.copy.seconds
     }),
-    ("attachment, MiB/s", |round, mib| {
-        mib as f64 / round.fetch_seconds
+    ("attachment alone, MiB/s", |round, mib| {
+        mib as f64 / round.alone.seconds
     }),
-    ("attachment of the copy", |round, _| {
-        round.copy_seconds / round.fetch_seconds
+    ("attachment alone, of the copy", |round, _| {
+        round.copy.seconds / round.alone.seconds
     }),
-    ("processor seconds of both nodes", |round, _| {
-        round.cpu_seconds
+    ("attachment while documents change, MiB/s", |round, mib| {
+        mib as f64 / round.meanwhile.seconds
+    }),
+    (
+        "attachment while documents change, of the copy",
+        |round, _| round.copy.seconds / round.meanwhile.seconds,
+    ),
+    ("processor seconds of the copy", |round, _| {
+        round.copy.cpu_seconds
+    }),
+    ("processor seconds of the holder, alone", |round, _| {
+        round.alone.holder.cpu_seconds
+    }),
+    ("processor seconds of the asker, alone", |round, _| {
+        round.alone.asker.cpu_seconds
+    }),
+    ("processor seconds of both, with changes", |round, _| {
+        round.meanwhile.cpu_seconds()
     }),
     ("a change without, p50 ms", |round, _| ms(&round.quiet, 0.5)),
     ("a change without, p99 ms", |round, _| {
         ms(&round.quiet, 0.99)
     }),
     ("a change meanwhile, p50 ms", |round, _| {
-        ms(&round.busy, 0.5)
+        ms(&round.meanwhile.changes, 0.5)
     }),
     ("a change meanwhile, p99 ms", |round, _| {
-        ms(&round.busy, 0.99)
+        ms(&round.meanwhile.changes, 0.99)
     }),
-    ("changes meanwhile", |round, _| round.busy.len() as f64),
+    ("the slowest change meanwhile, ms", |round, _| {
+        ms(&round.meanwhile.changes, 1.0)
+    }),
+    ("changes meanwhile", |round, _| {
+        round.meanwhile.changes.len() as f64
+    }),
     ("memory grown at the holder, MiB", |round, _| {
-        round.holder_mib
+        let grown = [&round.alone, &round.meanwhile].map(|fetched| fetched.holder.memory_mib);
+        grown[0].max(grown[1])
     }),
-    ("memory grown at the asker, MiB", |round, _| round.asker_mib),
+    ("memory grown at the asker, MiB", |round, _| {
+        let grown = [&round.alone, &round.meanwhile].map(|fetched| fetched.asker.memory_mib);
+        grown[0].max(grown[1])
+    }),
 ];
 
 fn ms(sorted: &[u32], share: f64) -> f64 {

@@ -69,7 +69,7 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), BenchError> {
 }
 
 /// Connects to a child that [`accept`]s, by what it told.
-pub(super) fn connect(told: &str) -> Result<StreamOwned<ClientConnection, TcpStream>, BenchError> {
+pub(crate) fn connect(told: &str) -> Result<StreamOwned<ClientConnection, TcpStream>, BenchError> {
     let (address, certificate) = told.split_once(' ').ok_or_else(|| wrong(&"no address"))?;
     let mut roots = RootCertStore::empty();
     let added = roots.add(CertificateDer::from(from_hex(certificate)));

@@ -10,9 +10,12 @@ mod payload;
 mod peer;
 mod replicate;
 
-pub(crate) use attachments::run as attachments;
-pub(crate) use copy::serve as serve_copy;
-pub(crate) use echo::serve as serve_echo;
+pub(crate) use attachments::{fill, run as attachments};
+pub(crate) use copy::{
+    Copied, copy, copy_into, own_cpu_since, own_cpu_us, save, send, serve as serve_copy,
+    serve_into as serve_copy_into,
+};
+pub(crate) use echo::{connect, serve as serve_echo};
 pub(crate) use latency::run as latency;
 pub(crate) use node::serve as serve_node;
 pub(crate) use replicate::run as replicate;
