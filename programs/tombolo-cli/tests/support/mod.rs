@@ -8,6 +8,7 @@
 
 pub mod identity;
 pub mod peer;
+pub mod proxy;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
