@@ -43,24 +43,13 @@ pub(crate) struct AcmeTask {
     pub(crate) audit: Option<Arc<Audit>>,
 }
 
-/// Why nothing more is done for what was asked for.
-enum Ended {
-    /// Something else is asked for.
-    Changed,
-    /// The node ends.
-    Closed,
-}
-
 impl AcmeTask {
-    /// Runs until it is dropped, or until nobody can ask for anything else.
+    /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
         loop {
             let acme = self.wanted.borrow_and_update().clone();
             let work = Work::begin(&self, acme).await;
-            match work.run(&mut self.wanted).await {
-                Ended::Changed => {}
-                Ended::Closed => return,
-            }
+            work.run(&mut self.wanted).await;
         }
     }
 }
@@ -117,7 +106,8 @@ impl Work {
         }
     }
 
-    async fn run(mut self, wanted: &mut watch::Receiver<Acme>) -> Ended {
+    /// Returns when something else is asked for.
+    async fn run(mut self, wanted: &mut watch::Receiver<Acme>) {
         loop {
             let now_s = now_unix_s();
             let due_s = self.due_unix_s(now_s);
@@ -125,18 +115,14 @@ impl Work {
                 .tell(|sums| sums.next_try_unix_s = Some(due_s));
             let left = Duration::from_secs(u64::try_from(due_s - now_s).unwrap_or(0));
             if left > Duration::ZERO {
-                match timeout(left.min(LOOK_EVERY), wanted.changed()).await {
-                    Ok(Ok(())) => return Ended::Changed,
-                    Ok(Err(_)) => return Ended::Closed,
+                match timeout(left.min(LOOK_EVERY), change(wanted)).await {
+                    Ok(()) => return,
                     Err(_) => continue,
                 }
             }
             tokio::select! {
                 biased;
-                changed = wanted.changed() => return match changed {
-                    Ok(()) => Ended::Changed,
-                    Err(_) => Ended::Closed,
-                },
+                () = change(wanted) => return,
                 () = self.attempt() => {}
             }
         }
@@ -197,10 +183,11 @@ impl Work {
             sums.certificates += 1;
             sums.failure = None;
         });
+        // Before it is told, so that whoever hears of it finds it on the disk.
+        self.write_down().await;
         let audit = self.audit.as_deref();
         use_certificate(&self.applicant.identity, &certificate, audit);
         self.certificate = Some(certificate);
-        self.write_down().await;
     }
 
     async fn fail(&mut self, error: &OrderError, (pace, retry_after): (Pace, Option<Duration>)) {
@@ -227,14 +214,21 @@ impl Work {
             Some(_) => "the certificate was not renewed",
             None => "there is no certificate yet, so HTTPS clients are refused",
         };
-        tracing::warn!("acme: {what}: {reason}; the next try is at {next}");
         self.write_down().await;
+        tracing::warn!("acme: {what}: {reason}; the next try is at {next}");
     }
 
     async fn write_down(&self) {
         if let Err(error) = keep(&self.applicant.kept, &self.tries).await {
             tracing::warn!("acme: what was tried is not written down: {error}");
         }
+    }
+}
+
+/// Waits until something else is asked for; for ever, where nobody is left who could ask.
+async fn change(wanted: &mut watch::Receiver<Acme>) {
+    if wanted.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
