@@ -114,12 +114,13 @@ impl Transaction<'_> {
             count: 1,
             bytes: bytes as u64,
         };
-        let mut removed = remove_ended(self)?;
+        let now_ms = self.now_ms;
+        let mut removed = remove_first(self, now_ms, REMOVED_AT_ONCE)?;
         while let Some(full) = full(self, key, added)? {
             if removed == 0 {
                 return Err(full);
             }
-            removed = remove_ended(self)?;
+            removed = remove_first(self, now_ms, REMOVED_AT_ONCE)?;
         }
         let lifetime = u64::try_from(ANSWER_LIFETIME.as_millis()).unwrap_or(u64::MAX);
         let ends_ms = self.now_ms.saturating_add(lifetime);
@@ -142,6 +143,16 @@ impl Transaction<'_> {
             set_first_ms(self, ends_ms)?;
         }
         Ok(())
+    }
+}
+
+impl Transaction<'_> {
+    /// Removes answers whether their time is over or not, at most so many, and gives how many it were.
+    ///
+    /// # Errors
+    /// The engine failed, or a record is damaged.
+    pub fn forget_answers(&mut self, max: usize) -> Result<usize, StoreError> {
+        remove_first(self, u64::MAX, max)
     }
 }
 
@@ -196,9 +207,13 @@ fn full(
     }))
 }
 
-/// Removes some answers whose time is over, the oldest first, and tells how many.
-fn remove_ended(transaction: &mut Transaction<'_>) -> Result<usize, StoreError> {
-    let ended = endings(transaction, transaction.now_ms, REMOVED_AT_ONCE)?;
+/// Removes some of the answers that end up to a moment, the oldest first, and tells how many.
+fn remove_first(
+    transaction: &mut Transaction<'_>,
+    last_ms: u64,
+    max: usize,
+) -> Result<usize, StoreError> {
+    let ended = endings(transaction, last_ms, max)?;
     for (ends_ms, name) in &ended {
         remove(transaction, *ends_ms, name)?;
     }

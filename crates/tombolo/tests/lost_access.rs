@@ -12,7 +12,10 @@ use std::sync::mpsc::sync_channel;
 
 use identity_service::{Clock, DATABASE, EVERYTHING, NOW_MS, Service, log_in, only, opened};
 use tempfile::TempDir;
-use tombolo::{Database, Object, ObserverDriver, OnLostAccess, Options, SyncOptions};
+use tombolo::{
+    Access, AnswerKey, Batch, Database, Object, ObserverDriver, OnLostAccess, Once, Options, Step,
+    SyncOptions,
+};
 
 struct World {
     clock: Clock,
@@ -69,6 +72,28 @@ impl Device {
         self.run(&format!("INSERT INTO {collection} DOCUMENTS {documents}"));
     }
 
+    /// Writes once, and keeps an answer that shows what was written.
+    fn write_once(&self, statement: &str) {
+        let step = Step {
+            statement: self.database.prepare(statement).unwrap(),
+            arguments: Arc::default(),
+            access: Access::everything(),
+        };
+        let once = Once {
+            key: AnswerKey::new(b"client", b"key", &[]),
+            answer: Box::new(|responses| format!("{responses:?}").into_bytes()),
+        };
+        let (told, ran) = sync_channel(1);
+        let done = move |result| told.send(result).unwrap();
+        let batch = Batch { steps: vec![step] };
+        self.database.write_once(batch, once, None, done).unwrap();
+        ran.recv().unwrap().unwrap();
+    }
+
+    fn answers(&self) -> u64 {
+        self.database.snapshot().answers().unwrap().count
+    }
+
     fn join(&self, servers: &[&Self]) {
         let mut options = SyncOptions::logged_in();
         options.listen = vec!["127.0.0.1:0".parse().unwrap()];
@@ -104,11 +129,15 @@ fn a_login_that_lets_a_device_read_less_evicts_the_difference_if_it_is_told_to()
         device.fill("cars", 3);
         device.fill("fence", MANY);
         device.fill("outbox", 2);
+        device.write_once("UPDATE cars SET n = 1 WHERE _id = 2 RETURNING *");
         world.admit(&device, "ada", &wide);
         assert_eq!((device.count("cars"), device.count("fence")), (3, MANY));
+        assert_eq!(device.answers(), 1);
         world.admit(&device, "ada", &only(r#"{"cars":["_id = 1"]}"#));
         let left = (device.count("cars"), device.count("fence"));
         assert_eq!(left, (cars, fence), "{policy:?}");
+        // A kept answer may show what may not be read any more.
+        assert_eq!(device.answers(), u64::from(policy == OnLostAccess::Keep));
         // What may only be written was never read from others.
         assert_eq!(device.count("outbox"), 2);
         world.admit(&device, "ada", EVERYTHING);

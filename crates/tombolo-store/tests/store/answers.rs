@@ -192,3 +192,20 @@ fn an_owner_keeps_so_many_bytes_and_an_answer_has_so_many() {
     keep(&store, key("a", "more", "r"), &longest).unwrap();
     assert!(kept(&store, key("a", "more", "r")).is_some());
 }
+
+#[test]
+fn answers_are_forgotten_so_many_at_a_time() {
+    let store = World::default().open(MemoryEngine::new());
+    for name in 0..5 {
+        keep(&store, key("a", &format!("{name}"), "r"), b"1").unwrap();
+    }
+    let forget = || {
+        let forgotten = store.write_and_wait(|transaction| transaction.forget_answers(3));
+        forgotten.unwrap().1
+    };
+    assert_eq!([forget(), forget(), forget()], [3, 2, 0]);
+    assert_eq!(store.snapshot().answers().unwrap(), Answers::default());
+    // The clock stands before what was forgotten, and the next one is found all the same.
+    keep(&store, key("a", "0", "r"), b"1").unwrap();
+    assert_eq!(forget(), 1);
+}

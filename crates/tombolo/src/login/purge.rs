@@ -15,6 +15,9 @@ use crate::options::OnLostAccess;
 /// Most documents that one transaction evicts, so that other writers wait for no more.
 const PURGE_DOCUMENTS_MAX: usize = 1024;
 
+/// Most kept answers that one transaction forgets.
+const PURGE_ANSWERS_MAX: usize = 1024;
+
 /// What might be read before, and what may be read from now on.
 struct Lost<'r> {
     before: &'r Rules,
@@ -88,6 +91,8 @@ impl Lost<'_> {
                 evict(&database.store, &collection, ids)?;
             }
         }
+        // Some of them may show what was evicted.
+        while forget_answers(&database.store)? == PURGE_ANSWERS_MAX {}
         Ok(documents)
     }
 }
@@ -102,5 +107,15 @@ fn evict(store: &Store, collection: &str, ids: Vec<DocumentId>) -> Result<(), Lo
         Ok(_) => Ok(()),
         Err(WriteError::Store(error)) => Err(error.into()),
         Err(WriteError::Work(error)) => Err(error.into()),
+    }
+}
+
+fn forget_answers(store: &Store) -> Result<usize, LoginError> {
+    let forgotten = store.write_and_wait(|transaction: &mut Transaction<'_>| {
+        transaction.forget_answers(PURGE_ANSWERS_MAX)
+    });
+    match forgotten {
+        Ok((_, count)) => Ok(count),
+        Err(WriteError::Store(error) | WriteError::Work(error)) => Err(error.into()),
     }
 }

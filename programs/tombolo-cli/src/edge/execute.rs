@@ -1,6 +1,6 @@
 //! `POST /execute`: a body becomes statements, and these an answer. Several are kept together or not at all.
 
-use tombolo::{AnswerKey, Ran};
+use tombolo::{AnswerKey, Ran, StatementKind};
 use tombolo_http::{Request, RequestId, Response};
 
 use super::Edge;
@@ -129,7 +129,10 @@ async fn run<N: Node>(
     }
     let time_left = edge.request_timeout;
     let failed = |failed| FailedStep::of(failed, id);
-    let Some(name) = name.filter(|_| writes.is_some()) else {
+    // A system parameter takes effect at once and cannot be undone, and to set it again changes nothing.
+    let is_kept = |step: &PermittedStep| step.statement.kind() != StatementKind::AlterSystem;
+    let runs_once = writes.is_some_and(|at| is_kept(&steps[at]));
+    let Some(name) = name.filter(|_| runs_once) else {
         let done = edge.node.execute(steps, time_left).await;
         let done = done.map_err(failed)?;
         count(record, &done);

@@ -176,6 +176,18 @@ async fn what_failed_is_not_remembered() {
 }
 
 #[tokio::test]
+async fn a_system_parameter_is_set_each_time() {
+    let node = start_database(Clients::Anyone).await;
+    let headers = keyed(JSON, "k");
+    for value in ["true", "false", "true"] {
+        let set = format!(r#"{{"statement":"ALTER SYSTEM SET DQL_STRICT_MODE = {value}"}}"#);
+        let told = post(&node, &headers, &set).await;
+        told.json(200);
+        assert!(!is_replayed(&told));
+    }
+}
+
+#[tokio::test]
 async fn reads_just_run() {
     let node = start_database(Clients::Anyone).await;
     let select = r#"{"statement":"SELECT COUNT(*) AS c FROM orders"}"#;
