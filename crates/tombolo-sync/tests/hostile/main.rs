@@ -9,6 +9,7 @@
 
 mod again;
 mod attachments;
+mod cuts;
 mod flood;
 mod frames;
 mod held;
@@ -19,4 +20,5 @@ mod order;
 mod refused;
 mod revocations;
 mod scene;
+mod side;
 mod view;

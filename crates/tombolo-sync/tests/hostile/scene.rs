@@ -65,7 +65,7 @@ pub(crate) struct Scene {
     pub(crate) writer: BatchWriter,
 }
 
-fn proven() -> VerifiedPeer {
+pub(crate) fn proven() -> VerifiedPeer {
     let mesh = SharedKey::generate().unwrap();
     let own = SharedKey::generate().unwrap();
     let key = PeerPublicKey::parse(own.public().as_bytes()).unwrap();
