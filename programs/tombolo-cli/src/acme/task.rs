@@ -108,6 +108,7 @@ impl Work {
 
     /// Returns when something else is asked for.
     async fn run(mut self, wanted: &mut watch::Receiver<Acme>) {
+        self.tell_before();
         loop {
             let now_s = now_unix_s();
             let due_s = self.due_unix_s(now_s);
@@ -125,6 +126,21 @@ impl Work {
                 () = change(wanted) => return,
                 () = self.attempt() => {}
             }
+        }
+    }
+
+    /// What is known from before: why the last try failed, and that the next one has to wait.
+    fn tell_before(&mut self) {
+        let failure = self.tries.failure.as_ref();
+        let failure = failure.map(|failure| failure.reason.clone());
+        self.standing.tell(|sums| sums.failure = failure);
+        let now_s = now_unix_s();
+        let next_s = self.due_unix_s(now_s);
+        if self.certificate.is_none() && next_s > now_s {
+            let next = moment(next_s);
+            tracing::warn!(
+                "acme: there is no certificate yet, and as many orders as may be were begun within an hour; the next try is at {next}"
+            );
         }
     }
 
@@ -209,7 +225,7 @@ impl Work {
             sums.failure = Some(reason.clone());
         });
         let next_s = self.due_unix_s(now_s);
-        let next = rfc_3339(u64::try_from(next_s).unwrap_or(0).saturating_mul(1000));
+        let next = moment(next_s);
         let what = match &self.certificate {
             Some(_) => "the certificate was not renewed",
             None => "there is no certificate yet, so HTTPS clients are refused",
@@ -223,6 +239,10 @@ impl Work {
             tracing::warn!("acme: what was tried is not written down: {error}");
         }
     }
+}
+
+fn moment(unix_s: i64) -> String {
+    rfc_3339(u64::try_from(unix_s).unwrap_or(0).saturating_mul(1000))
 }
 
 /// Waits until something else is asked for; for ever, where nobody is left who could ask.
