@@ -5,9 +5,11 @@ mod hash;
 mod kdf;
 mod own;
 mod ring;
+mod slow;
 
 pub(crate) use hash::{GeneratedKey, HashError, KeyHash};
 pub(crate) use ring::{KeyRing, KeyVerdict, Looked};
+pub(crate) use slow::SlowDoor;
 
 /// Shortest key text that is looked at.
 const KEY_CHARS_MIN: usize = 16;

@@ -1,22 +1,18 @@
 //! Checking a client's key against all identities at request time.
-//! A key is hashed slowly once; afterwards its keyed digest answers. One slow hash runs at a time,
-//! and who would have to wait behind too many others is told to come back.
+//! A key is hashed slowly once; afterwards its keyed digest answers. An identity whose key was seen has no other one,
+//! so wrong keys cost no slow hash once all right ones are known. Nothing here grows with the number of identities
+//! but the first check of a key that another program made.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use subtle::ConstantTimeEq;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use super::own::{self, KeyId, KeyText};
+use super::slow::{SlowDoor, Turn};
 use super::{KeyHash, looks_like_key};
 
 /// Keys known to be wrong that are remembered; the oldest is forgotten.
 const REFUSED_MAX: usize = 1024;
-/// Requests that may wait for the slow hash, the running one included.
-const WAITING_MAX: usize = 8;
 
 type Digest = [u8; 32];
 
@@ -28,17 +24,21 @@ pub(crate) struct KeyRing {
 
 struct Inner {
     hashes: Vec<KeyHash>,
+    /// The places of the hashes, by the id of the key; without an id, those that other programs made.
+    places: HashMap<Option<KeyId>, Vec<usize>>,
     /// Per process, so that a digest found in a core dump is worth nothing elsewhere.
     digest_key: [u8; 32],
     learned: Mutex<Learned>,
-    slow: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    slow: SlowDoor,
 }
 
 #[derive(Default)]
 struct Learned {
-    /// The digest of each identity's key once it was seen, in the order of the hashes.
-    accepted: Vec<Option<Digest>>,
+    /// Each key that was seen and the place of its hash. The digests are keyed, so nobody learns how to come near one
+    /// by how long it takes to find none.
+    accepted: HashMap<Digest, usize>,
+    /// Whether the key of each hash was seen.
+    is_seen: Vec<bool>,
     refused: HashSet<Digest>,
     refused_order: VecDeque<Digest>,
 }
@@ -56,17 +56,21 @@ pub(crate) enum KeyVerdict {
 
 impl KeyRing {
     /// `digest_key` is drawn at random once per process.
-    pub(crate) fn new(hashes: Vec<KeyHash>, digest_key: [u8; 32]) -> Self {
+    pub(crate) fn new(hashes: Vec<KeyHash>, digest_key: [u8; 32], slow: SlowDoor) -> Self {
         let learned = Learned {
-            accepted: vec![None; hashes.len()],
+            is_seen: vec![false; hashes.len()],
             ..Learned::default()
         };
+        let mut places: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, hash) in hashes.iter().enumerate() {
+            places.entry(hash.id()).or_default().push(at);
+        }
         let inner = Inner {
             hashes,
+            places,
             digest_key,
             learned: Mutex::new(learned),
-            slow: Arc::new(Semaphore::new(1)),
-            waiting: AtomicUsize::new(0),
+            slow,
         };
         Self {
             inner: Arc::new(inner),
@@ -84,8 +88,8 @@ impl KeyRing {
         }
         let (candidates, is_foreign) = match own::read(key) {
             KeyText::Damaged => (Vec::new(), false),
-            KeyText::Own(id) => (self.inner.places(Some(id)), false),
-            KeyText::Foreign => (self.inner.places(None), true),
+            KeyText::Own(id) => (self.inner.unseen(Some(id)), false),
+            KeyText::Foreign => (self.inner.unseen(None), true),
         };
         if candidates.is_empty() {
             return Looked::Known(KeyVerdict::Unknown);
@@ -99,19 +103,15 @@ impl KeyRing {
 
     /// Hashes a key slowly, unless too many wait for it.
     pub(crate) async fn search(&self, key: &str, slow: Slow) -> KeyVerdict {
-        let digest = slow.digest;
-        let Some(place) = Place::take(&self.inner) else {
-            return KeyVerdict::Busy;
-        };
-        let Ok(permit) = Arc::clone(&self.inner.slow).acquire_owned().await else {
+        let Some(turn) = self.inner.slow.enter().await else {
             return KeyVerdict::Busy;
         };
         // Whoever went before may have settled this very key.
-        if let Some(verdict) = self.inner.learned().verdict(&digest) {
+        if let Some(verdict) = self.inner.learned().verdict(&slow.digest) {
             return verdict;
         }
-        let key = key.to_owned();
-        let slow = tokio::task::spawn_blocking(move || place.search(&key, &slow, permit));
+        let (inner, key) = (Arc::clone(&self.inner), key.to_owned());
+        let slow = tokio::task::spawn_blocking(move || inner.search(&key, &slow, turn));
         slow.await.unwrap_or(KeyVerdict::Busy)
     }
 }
@@ -144,11 +144,35 @@ impl fmt::Debug for KeyRing {
 }
 
 impl Inner {
-    /// The hashes of keys with this id, or those that other programs made.
-    fn places(&self, id: Option<KeyId>) -> Vec<usize> {
-        let hashes = self.hashes.iter().enumerate();
-        let those = hashes.filter(|(_, hash)| hash.id() == id);
-        those.map(|(at, _)| at).collect()
+    /// The hashes of keys with this id, or those that other programs made, whose key was not seen yet.
+    fn unseen(&self, id: Option<KeyId>) -> Vec<usize> {
+        let Some(places) = self.places.get(&id) else {
+            return Vec::new();
+        };
+        let learned = self.learned();
+        let unseen = places.iter().filter(|at| !learned.is_seen[**at]);
+        unseen.copied().collect()
+    }
+
+    /// Runs to its end even if nobody waits any more, so that the next request finds the verdict.
+    fn search(&self, key: &str, slow: &Slow, turn: Turn) -> KeyVerdict {
+        let digest = slow.digest;
+        let mut candidates = slow.candidates.iter().copied();
+        let found = candidates.find(|at| self.hashes[*at].matches(key));
+        let mut learned = self.learned();
+        let verdict = match found {
+            Some(index) => {
+                learned.accept(digest, index);
+                KeyVerdict::Identity(index)
+            }
+            None => {
+                learned.refuse(digest);
+                KeyVerdict::Unknown
+            }
+        };
+        drop(learned);
+        drop(turn);
+        verdict
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {
@@ -158,12 +182,16 @@ impl Inner {
 
 impl Learned {
     fn verdict(&self, digest: &Digest) -> Option<KeyVerdict> {
-        let is_same =
-            |known: &Option<Digest>| known.is_some_and(|known| bool::from(known.ct_eq(digest)));
-        if let Some(index) = self.accepted.iter().position(is_same) {
-            return Some(KeyVerdict::Identity(index));
+        if let Some(index) = self.accepted.get(digest) {
+            return Some(KeyVerdict::Identity(*index));
         }
         self.refused.contains(digest).then_some(KeyVerdict::Unknown)
+    }
+
+    fn accept(&mut self, digest: Digest, index: usize) {
+        // The same key may stand with two identities; the first one counts.
+        let first = *self.accepted.entry(digest).or_insert(index);
+        self.is_seen[first] = true;
     }
 
     fn refuse(&mut self, digest: Digest) {
@@ -175,46 +203,6 @@ impl Learned {
         {
             self.refused.remove(&oldest);
         }
-    }
-}
-
-/// One of the [`WAITING_MAX`] places; given back when dropped, also when the request was given up.
-struct Place(Arc<Inner>);
-
-impl Place {
-    fn take(inner: &Arc<Inner>) -> Option<Self> {
-        if inner.waiting.fetch_add(1, AcqRel) >= WAITING_MAX {
-            inner.waiting.fetch_sub(1, AcqRel);
-            return None;
-        }
-        Some(Self(Arc::clone(inner)))
-    }
-
-    /// Runs to its end even if nobody waits any more, so that the next request finds the verdict.
-    fn search(self, key: &str, slow: &Slow, permit: OwnedSemaphorePermit) -> KeyVerdict {
-        let digest = slow.digest;
-        let mut candidates = slow.candidates.iter().copied();
-        let found = candidates.find(|at| self.0.hashes[*at].matches(key));
-        let mut learned = self.0.learned();
-        let verdict = match found {
-            Some(index) => {
-                learned.accepted[index] = Some(digest);
-                KeyVerdict::Identity(index)
-            }
-            None => {
-                learned.refuse(digest);
-                KeyVerdict::Unknown
-            }
-        };
-        drop(learned);
-        drop(permit);
-        verdict
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, AcqRel);
     }
 }
 
@@ -236,7 +224,7 @@ mod tests {
     fn foreign_ring() -> (KeyRing, Vec<String>) {
         let keys: Vec<_> = ["a", "b"].map(|letter| letter.repeat(44)).into();
         let hashes = keys.iter().map(|key| KeyHash::foreign(key)).collect();
-        (KeyRing::new(hashes, [1; 32]), keys)
+        (KeyRing::new(hashes, [1; 32], SlowDoor::new()), keys)
     }
 
     #[tokio::test]
@@ -270,7 +258,7 @@ mod tests {
     async fn a_key_that_cannot_be_ours_is_refused_before_any_slow_hash() {
         let made = GeneratedKey::from_randomness([1; 32], [5; 12]).unwrap();
         let hash = KeyHash::parse(&made.public_hash).unwrap();
-        let ring = KeyRing::new(vec![hash], [1; 32]);
+        let ring = KeyRing::new(vec![hash], [1; 32], SlowDoor::new());
         let other_id = own::write([6; 12], [1; 32]);
         let mut damaged = made.private_key.clone();
         damaged.pop();
@@ -289,16 +277,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_more_waiter_than_allowed_is_told_to_come_back() {
-        let (ring, keys) = foreign_ring();
-        let places: Vec<_> = (1..WAITING_MAX)
-            .map(|_| Place::take(&ring.inner).unwrap())
-            .collect();
+    async fn wrong_keys_cost_no_slow_hash_once_all_right_ones_are_known() {
+        let made = GeneratedKey::from_randomness([1; 32], [5; 12]).unwrap();
+        let (_, foreign) = foreign_ring();
+        let mut hashes: Vec<_> = foreign.iter().map(|key| KeyHash::foreign(key)).collect();
+        hashes.push(KeyHash::parse(&made.public_hash).unwrap());
+        let ring = KeyRing::new(hashes, [1; 32], SlowDoor::new());
+        let wrong = ["A".repeat(44), own::write([5; 12], [2; 32])];
+        ring.check(&foreign[0]).await;
+        for key in &wrong {
+            assert!(matches!(ring.look(key), Looked::Slow(_)), "{key}");
+        }
+        ring.check(&foreign[1]).await;
+        ring.check(&made.private_key).await;
+        for key in &wrong {
+            let looked = ring.look(key);
+            assert!(
+                matches!(looked, Looked::Known(KeyVerdict::Unknown)),
+                "{key}: {looked:?}"
+            );
+        }
+        let all = [&foreign[0], &foreign[1], &made.private_key];
+        for (at, key) in all.into_iter().enumerate() {
+            assert_eq!(ring.check(key).await, KeyVerdict::Identity(at));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_would_wait_behind_too_many_is_told_to_come_back() {
+        let door = SlowDoor::new();
+        let keys = ["a".repeat(44)];
+        let hashes = keys.iter().map(|key| KeyHash::foreign(key)).collect();
+        let ring = KeyRing::new(hashes, [1; 32], door.clone());
+        let full = door.fill();
+        assert_eq!(ring.check(&keys[0]).await, KeyVerdict::Busy);
+        drop(full);
         assert_eq!(ring.check(&keys[0]).await, KeyVerdict::Identity(0));
-        let last = Place::take(&ring.inner).unwrap();
-        assert_eq!(ring.check(&"A".repeat(44)).await, KeyVerdict::Busy);
-        drop((places, last));
-        assert_eq!(ring.check(&"A".repeat(44)).await, KeyVerdict::Unknown);
     }
 
     #[test]

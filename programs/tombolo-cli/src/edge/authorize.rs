@@ -12,7 +12,7 @@ use tombolo::{Access, Prepared, StatementKind};
 use super::endpoint::Endpoint;
 use super::openapi::Keys;
 use super::throttle::{Origin, Throttle, TooMany};
-use crate::api_key::{KeyRing, KeyVerdict, Looked};
+use crate::api_key::{KeyRing, KeyVerdict, Looked, SlowDoor};
 use crate::config::{Clients, Identity, PermissionSet, Strategy, Throttled};
 
 /// Keys of other programs that one address may have hashed slowly. A key that was checked once needs none of it.
@@ -28,6 +28,7 @@ pub(crate) struct Guard {
     door: RwLock<Arc<Door>>,
     digest_key: [u8; 32],
     slow_checks: Throttle,
+    slow_keys: SlowDoor,
     /// Tells those who stay for long that the clients are others now.
     replaced: watch::Sender<()>,
 }
@@ -123,10 +124,13 @@ pub(crate) enum AuthRefusal {
 impl Guard {
     /// `digest_key` is drawn at random once per process.
     pub(crate) fn new(clients: Clients, digest_key: [u8; 32]) -> Self {
+        let slow_keys = SlowDoor::new();
+        let door = Door::new(clients, digest_key, &slow_keys);
         Self {
-            door: RwLock::new(Arc::new(Door::new(clients, digest_key))),
+            door: RwLock::new(Arc::new(door)),
             digest_key,
             slow_checks: Throttle::new(vec![SLOW_CHECKS]),
+            slow_keys,
             replaced: watch::Sender::new(()),
         }
     }
@@ -135,7 +139,7 @@ impl Guard {
     /// the clients before: a key that was revoked is unknown to the next request, and to
     /// one whose key is being checked.
     pub(crate) fn replace(&self, clients: Clients) {
-        let door = Arc::new(Door::new(clients, self.digest_key));
+        let door = Arc::new(Door::new(clients, self.digest_key, &self.slow_keys));
         *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
         self.replaced.send_replace(());
     }
@@ -176,6 +180,11 @@ impl Guard {
         }
     }
 
+    /// Where keys wait to be hashed slowly.
+    pub(crate) fn slow_keys(&self) -> SlowDoor {
+        self.slow_keys.clone()
+    }
+
     /// Whether clients need keys, for the description of the API.
     pub(crate) fn keys(&self) -> Keys {
         match *self.door() {
@@ -190,13 +199,13 @@ impl Guard {
 }
 
 impl Door {
-    fn new(clients: Clients, digest_key: [u8; 32]) -> Self {
+    fn new(clients: Clients, digest_key: [u8; 32], slow_keys: &SlowDoor) -> Self {
         match clients {
             Clients::Anyone => Self::Open,
             Clients::Known(identities) => {
                 let hashes = identities.iter().map(|identity| identity.hash.clone());
                 Self::Keyed {
-                    ring: KeyRing::new(hashes.collect(), digest_key),
+                    ring: KeyRing::new(hashes.collect(), digest_key, slow_keys.clone()),
                     identities: identities.into_iter().map(Arc::new).collect(),
                 }
             }
