@@ -60,8 +60,12 @@ impl Recorder for NodeRecorder {
             return None;
         }
         let admission = Arc::into_inner(place)?;
-        let written = admission.put(AuditRecord::Request(audited(record, endpoint)), at_ms);
-        must_be.then_some(written)
+        let audited = AuditRecord::Request(audited(record, endpoint));
+        if must_be {
+            return Some(admission.put(audited, at_ms));
+        }
+        admission.put_quietly(audited, at_ms);
+        None
     }
 }
 

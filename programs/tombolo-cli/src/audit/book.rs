@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::head::{Head, HeadFile};
 use super::line::{Position, SealError, seal};
@@ -31,7 +32,7 @@ pub(super) struct Book {
     rotation: Rotation,
     owner: Owner,
     chain: String,
-    head: HeadFile,
+    head: Arc<HeadFile>,
     /// `None`: the last file was closed and the next one could not be made yet.
     file: Option<File>,
     bytes: u64,
@@ -44,6 +45,24 @@ pub(super) struct Book {
     is_dirty: bool,
     /// Whether a write ended in the middle of a line.
     has_torn_end: bool,
+}
+
+/// A flush that was begun.
+#[derive(Debug)]
+pub(super) struct Sync {
+    file: File,
+    /// The last line of it.
+    position: Position,
+    head: Arc<HeadFile>,
+}
+
+impl Sync {
+    /// # Errors
+    /// The disk fails, and nothing that follows can be trusted.
+    pub(super) fn run(self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.head.put(self.position)
+    }
 }
 
 impl Book {
@@ -75,7 +94,7 @@ impl Book {
             rotation,
             owner,
             chain: resumption.chain.clone().unwrap_or(fresh_chain),
-            head,
+            head: Arc::new(head),
             file: None,
             bytes: 0,
             period: 0,
@@ -174,11 +193,37 @@ impl Book {
         Ok(())
     }
 
+    /// A flush of what was written, for another thread to carry out; `None`: there is nothing to flush.
+    ///
+    /// # Errors
+    /// The process has no file handle left.
+    pub(super) fn begin_sync(&mut self) -> io::Result<Option<Sync>> {
+        let Some(file) = self.file.as_ref().filter(|_| self.is_dirty) else {
+            return Ok(None);
+        };
+        let file = file.try_clone()?;
+        self.is_dirty = false;
+        Ok(Some(Sync {
+            file,
+            position: self.position,
+            head: Arc::clone(&self.head),
+        }))
+    }
+
+    /// Makes all of the current file last, whatever another thread has begun to flush.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(super) fn conclude(&mut self) -> io::Result<()> {
+        self.is_dirty = true;
+        self.sync()
+    }
+
     /// Makes what was written last, and then moves the head to it.
     ///
     /// # Errors
     /// The disk fails.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    fn sync(&mut self) -> io::Result<()> {
         if let Some(file) = self.file.as_ref().filter(|_| self.is_dirty) {
             file.sync_data()?;
             self.head.put(self.position)?;
@@ -226,7 +271,7 @@ impl Book {
             if now == self.period && self.bytes < self.rotation.file_bytes_max {
                 return Ok(());
             }
-            self.sync()?;
+            self.conclude()?;
             self.series.close()?;
             self.file = None;
         }

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::line::Position;
 
@@ -25,6 +26,8 @@ pub(super) enum Head {
 #[derive(Debug)]
 pub(super) struct HeadFile {
     file: File,
+    /// The number of the record that it names, as far as this process wrote it.
+    sequence: Mutex<u64>,
 }
 
 impl HeadFile {
@@ -46,18 +49,26 @@ impl HeadFile {
             Err(std::fs::TryLockError::Error(error)) => return Err(error),
         }
         let head = read(&file)?;
-        Ok(Some((Self { file }, head)))
+        let sequence = Mutex::new(0);
+        Ok(Some((Self { file, sequence }, head)))
     }
 
-    /// Says that everything up to `position` is on the disk.
+    /// Says that everything up to `position` is on the disk, unless more is known to be.
     ///
     /// # Errors
     /// It cannot be written.
     pub(super) fn put(&self, position: Position) -> io::Result<()> {
+        // Two threads flush; whoever ends later may have begun earlier.
+        let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        if position.sequence < *sequence {
+            return Ok(());
+        }
         let mut text = serde_json::to_vec(&position).map_err(io::Error::other)?;
         text.resize(BYTES - 1, b' ');
         text.push(b'\n');
-        self.file.write_all_at(&text, 0)
+        self.file.write_all_at(&text, 0)?;
+        *sequence = position.sequence;
+        Ok(())
     }
 }
 

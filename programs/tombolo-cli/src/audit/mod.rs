@@ -3,6 +3,7 @@
 //! Whatever must be written down takes a place in the queue before it happens, so that it can still be refused.
 
 mod book;
+mod flusher;
 mod head;
 mod line;
 mod lines;
@@ -26,8 +27,9 @@ use tokio::sync::oneshot;
 use crate::clock::unix_ms;
 use crate::config::{AuditedReads, Rotation};
 use book::Book;
+use flusher::Flusher;
 use refusals::Refusals;
-use thread::{Clerk, Message, Waiting};
+use thread::{BATCH_MAX, Batch, Clerk, Message, Waiting};
 
 pub(crate) use book::Owner;
 pub(crate) use line::Position;
@@ -95,11 +97,17 @@ struct Shared {
     counted: AtomicU64,
     reads: AtomicU64,
     refusals: Mutex<Refusals>,
+    /// Records that nobody waits for; each has a place.
+    quiet: Mutex<Batch>,
 }
 
 impl Shared {
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn quiet(&self) -> MutexGuard<'_, Batch> {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,10 +147,11 @@ impl Audit {
         let chain = format!("{:016x}", u64::from_be_bytes(chain));
         let book = Book::open(directory, rotation, (owner, chain), now_ms)?;
         let shared = Arc::new(Shared::default());
-        // Each message has a place, and the mark of the end needs one more.
-        let (messages, receiver) = sync_channel(RECORDS_MAX + 1);
+        let flusher = Flusher::start(Arc::clone(&shared)).map_err(AuditError::NoThread)?;
+        // Each message has a place, or is the first or the last of records that have; and there is the mark of the end.
+        let (messages, receiver) = sync_channel(2 * RECORDS_MAX + 1);
         let named = std::thread::Builder::new().name("audit".to_owned());
-        let clerk = Clerk::new(book, receiver, Arc::clone(&shared), clock);
+        let clerk = Clerk::new(book, receiver, Arc::clone(&shared), (flusher, clock));
         let thread = named.spawn(move || clerk.run());
         let thread = thread.map_err(AuditError::NoThread)?;
         Ok(Self {
@@ -253,12 +262,35 @@ impl Admission {
         let message = Message::Record(Box::new(Waiting {
             record,
             at_ms,
-            written,
+            written: Some(written),
             place: self.place,
         }));
         // There is room for as many as there are places; after the end nobody writes any more.
         let _ = self.messages.try_send(message);
         Written(receiver)
+    }
+
+    /// The same for a record that nobody waits for. It reaches the system within a moment, and costs no waking of the
+    /// thread for each.
+    pub(crate) fn put_quietly(self, record: AuditRecord, at_ms: u64) {
+        let Self { place, messages } = self;
+        let shared = Arc::clone(&place.0);
+        let waiting = Box::new(Waiting {
+            record,
+            at_ms,
+            written: None,
+            place,
+        });
+        let mut quiet = shared.quiet();
+        quiet.push(waiting);
+        let message = match quiet.len() {
+            1 => Message::Quiet,
+            BATCH_MAX => Message::Brimming,
+            _ => return,
+        };
+        drop(quiet);
+        // There is room, as above.
+        let _ = messages.try_send(message);
     }
 }
 

@@ -43,7 +43,7 @@ fn put(book: &mut Book, numbers: std::ops::Range<u64>, now_ms: u64) {
         book.seal(&request(n), now_ms).unwrap();
         book.flush().unwrap();
     }
-    book.sync().unwrap();
+    book.conclude().unwrap();
 }
 
 /// A directory with a whole chain of one file: its header and five requests.

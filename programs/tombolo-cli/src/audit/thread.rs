@@ -1,5 +1,6 @@
-//! The one thread that writes the audit log: what is queued becomes one write, and a flush follows within a second.
-//! While the disk is full it keeps what it has, lets nothing new in, and tries again.
+//! The one thread that writes the audit log: what is queued becomes one write, and a flush is begun within a second.
+//! Records that nobody waits for gather for a moment and wake it once. While the disk is full it keeps what it has,
+//! lets nothing new in, and tries again.
 
 use std::io;
 use std::sync::Arc;
@@ -10,21 +11,30 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::book::Book;
+use super::flusher::{self, Flusher};
 use super::record::AuditRecord;
 use super::{Place, Shared};
 use crate::clock::steady;
 
 /// Longest time in which only the memory of the system has what was written.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// After a flush that took longer than that, the next one is begun so soon after its end.
+const SYNC_PAUSE: Duration = Duration::from_millis(100);
+/// Longest time that a record which nobody waits for is in the memory of this process alone.
+const QUIET_INTERVAL: Duration = Duration::from_millis(50);
 /// Time between two attempts to write to a full disk.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Records of one write.
-const BATCH_MAX: usize = 256;
+pub(super) const BATCH_MAX: usize = 256;
 
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Message {
     Record(Box<Waiting>),
+    /// There is a record that nobody waits for, the first of some.
+    Quiet,
+    /// There are as many of these as one write takes.
+    Brimming,
     /// Write what is there and end.
     End,
 }
@@ -34,10 +44,13 @@ pub(super) enum Message {
 pub(super) struct Waiting {
     pub(super) record: AuditRecord,
     pub(super) at_ms: u64,
-    /// Told when the system has the record.
-    pub(super) written: oneshot::Sender<()>,
+    /// Told when the system has the record; `None`: nobody waits for it.
+    pub(super) written: Option<oneshot::Sender<()>>,
     pub(super) place: Place,
 }
+
+/// Records in the order in which they are written.
+pub(super) type Batch = Vec<Box<Waiting>>;
 
 /// Why the thread ends.
 enum End {
@@ -53,10 +66,12 @@ pub(super) struct Clerk {
     messages: Receiver<Message>,
     shared: Arc<Shared>,
     /// What waits to be written; never more than there are places.
-    #[expect(clippy::vec_box, reason = "they come in boxes")]
-    batch: Vec<Box<Waiting>>,
+    batch: Batch,
     /// When the next flush is due; `None`: nothing was written since the last one.
     due: Option<Instant>,
+    /// When the records that nobody waits for are written at the latest; `None`: there are none.
+    quiet_due: Option<Instant>,
+    flusher: Flusher,
     /// Unix milliseconds.
     clock: fn() -> u64,
 }
@@ -66,7 +81,7 @@ impl Clerk {
         book: Book,
         messages: Receiver<Message>,
         shared: Arc<Shared>,
-        clock: fn() -> u64,
+        (flusher, clock): (Flusher, fn() -> u64),
     ) -> Self {
         Self {
             book,
@@ -74,6 +89,8 @@ impl Clerk {
             shared,
             batch: Vec::new(),
             due: None,
+            quiet_due: None,
+            flusher,
             clock,
         }
     }
@@ -94,24 +111,47 @@ impl Clerk {
 
     fn round(&mut self) -> Result<(), End> {
         let is_end = self.take();
+        if self.flusher.has_failed() {
+            return Err(End::Failed);
+        }
         let is_over = is_end || self.window_ends_in().is_some_and(|left| left.is_zero());
+        let is_loud = is_end || !self.batch.is_empty();
+        if is_loud || self.quiet_due.is_some_and(|due| due <= steady()) {
+            self.quiet_due = None;
+            // They came before what is in the batch, or at the same time.
+            let quiet = std::mem::take(&mut *self.shared.quiet());
+            self.batch.splice(0..0, quiet);
+        }
         if is_over || !self.batch.is_empty() {
             self.write(is_over)?;
             self.due.get_or_insert_with(|| steady() + SYNC_INTERVAL);
         }
-        if is_end || self.due.is_some_and(|due| due <= steady()) {
-            self.due = None;
-            if let Err(error) = self.book.sync() {
-                // The system may have forgotten what it failed to write, so nothing later can be trusted.
-                let path = self.book.path();
-                tracing::error!(
-                    "the audit log {} cannot be flushed to the disk: {error}; requests are refused until this node is started anew",
-                    path.display()
-                );
-                return Err(End::Failed);
-            }
+        let flushed = match is_end {
+            true => self.book.conclude(),
+            false => self.flush_when_due(),
+        };
+        if let Err(error) = flushed {
+            flusher::tell(&error);
+            return Err(End::Failed);
         }
         if is_end { Err(End::Told) } else { Ok(()) }
+    }
+
+    /// Begins a flush, if it is time and the last one has ended.
+    fn flush_when_due(&mut self) -> io::Result<()> {
+        let now = steady();
+        if self.due.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        if self.flusher.is_busy() {
+            self.due = Some(now + SYNC_PAUSE);
+            return Ok(());
+        }
+        self.due = None;
+        if let Some(sync) = self.book.begin_sync()? {
+            self.flusher.order(sync);
+        }
+        Ok(())
     }
 
     /// Until the refusals that were counted are to be written. Whoever opens a window sends a record right after, so a
@@ -124,10 +164,10 @@ impl Clerk {
     /// told.
     fn take(&mut self) -> bool {
         let flush_in = self.due.map(|due| due.saturating_duration_since(steady()));
-        let left = [flush_in, self.window_ends_in()]
-            .into_iter()
-            .flatten()
-            .min();
+        let quiet = self.quiet_due;
+        let quiet_in = quiet.map(|due| due.saturating_duration_since(steady()));
+        let waits = [flush_in, quiet_in, self.window_ends_in()];
+        let left = waits.into_iter().flatten().min();
         let first = match left {
             None => self.messages.recv().map_err(RecvTimeoutError::from),
             Some(left) => self.messages.recv_timeout(left),
@@ -141,6 +181,11 @@ impl Clerk {
             match message {
                 Message::End => return true,
                 Message::Record(waiting) => self.batch.push(waiting),
+                Message::Quiet => {
+                    self.quiet_due
+                        .get_or_insert_with(|| steady() + QUIET_INTERVAL);
+                }
+                Message::Brimming => self.quiet_due = Some(steady()),
             }
             let has_room = self.batch.len() < BATCH_MAX;
             next = has_room.then(|| self.messages.try_recv().ok()).flatten();
@@ -171,8 +216,10 @@ impl Clerk {
         for waiting in batch {
             let Waiting { written, place, .. } = *waiting;
             drop(place);
-            // Most of those who asked do not wait.
-            let _ = written.send(());
+            if let Some(written) = written {
+                // Who asked may be gone.
+                let _ = written.send(());
+            }
         }
         Ok(())
     }
@@ -202,6 +249,7 @@ impl Clerk {
             match self.messages.recv_timeout(RETRY_INTERVAL) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Record(waiting)) => self.batch.push(waiting),
+                Ok(Message::Quiet | Message::Brimming) => self.quiet_due = Some(steady()),
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return Err(End::Failed),
             }
         }

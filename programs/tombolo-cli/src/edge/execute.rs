@@ -8,7 +8,7 @@ use super::authorize::Caller;
 use super::media::Media;
 use super::node::{Failure, Node, PermittedStep, StepFailure};
 use super::question::{Asked, Question};
-use super::record::Record;
+use super::record::{Record, RecordPlace};
 use super::refuse::{
     refuse_body, refuse_client, refuse_failed, refuse_other_than_json_or_cbor, refuse_question,
     refuse_unrecorded,
@@ -30,7 +30,14 @@ pub(super) async fn execute<N: Node>(
     let least = least_transaction::asked(&head.headers)?;
     let answer_in = Media::of_answer(&head.headers);
     let bytes_max = edge.routes.api().execute_body_bytes_max.unwrap_or_default();
-    let body = body.read(bytes_max).await.map_err(refuse_body)?;
+    // A body may take its time, and whoever sends none of it must not hold a place of the audit log meanwhile.
+    record.place = RecordPlace::default();
+    let body = body.read(bytes_max).await;
+    record.place = edge.recorder.admit();
+    if edge.recorder.needs_reads() {
+        record.require_place().map_err(refuse_unrecorded)?;
+    }
+    let body = body.map_err(refuse_body)?;
     let asked = match asked_in {
         Media::Json => Asked::parse(&body),
         Media::Cbor => Asked::parse_cbor(&body),
