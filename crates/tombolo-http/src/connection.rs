@@ -105,10 +105,12 @@ impl<A: Answer> Site<A> {
             Ok(Ok(Some(stream))) => stream,
             Ok(Ok(None)) => return,
             Ok(Err(error)) => {
+                slot.open.counts().fail_handshake();
                 tracing::debug!(%peer, %error, "the TLS handshake failed");
                 return;
             }
             Err(_) => {
+                slot.open.counts().fail_handshake();
                 tracing::debug!(%peer, "the TLS handshake took too long");
                 return;
             }

@@ -2,9 +2,11 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
+use crate::counts::ConnectionCounts;
 use crate::limits::Limits;
 
 /// A bound socket that accepts connections.
@@ -12,6 +14,7 @@ use crate::limits::Limits;
 pub struct Listener {
     socket: TcpListener,
     local: SocketAddr,
+    counts: Arc<ConnectionCounts>,
 }
 
 /// Why the server cannot listen. The operator's to mend.
@@ -72,12 +75,21 @@ impl Listener {
         }
         let socket = outcome.map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
-        Ok(Self { socket, local })
+        Ok(Self {
+            socket,
+            local,
+            counts: Arc::default(),
+        })
     }
 
     /// The address that was bound, with its real port.
     pub fn local_address(&self) -> SocketAddr {
         self.local
+    }
+
+    /// What becomes of its connections.
+    pub fn counts(&self) -> Arc<ConnectionCounts> {
+        Arc::clone(&self.counts)
     }
 
     pub(crate) async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr)> {

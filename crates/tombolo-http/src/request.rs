@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::counts::OpenConnection;
 use crate::request_body::RequestBody;
 use crate::tls::ClientCertificate;
 
@@ -32,7 +33,11 @@ pub struct Request {
 }
 
 /// The place of one connection among those that are allowed at once; free when the last holder drops it.
-pub(crate) type Slot = OwnedSemaphorePermit;
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) open: OpenConnection,
+    pub(crate) _permit: OwnedSemaphorePermit,
+}
 
 impl Request {
     /// The method.

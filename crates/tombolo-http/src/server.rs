@@ -18,6 +18,7 @@ use crate::connection::{Site, StopSignal};
 use crate::limits::Limits;
 use crate::listen::Listener;
 use crate::overload;
+use crate::request::Slot;
 use crate::tls::TlsIdentity;
 
 /// When the system has no file handle left, accepting pauses this long instead of spinning.
@@ -138,10 +139,15 @@ impl<A: Answer> Gate<A> {
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
         while self.connections.try_join_next().is_some() {}
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+        let counts = self.listener.counts();
+        let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else {
+            counts.turn_away();
             return self.turn_away(stream, peer);
         };
-        let slot = Arc::new(slot);
+        let slot = Arc::new(Slot {
+            open: counts.open_one(),
+            _permit: permit,
+        });
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "the client was gone before it was served");
             return;

@@ -9,6 +9,7 @@
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -17,11 +18,13 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tombolo_http::{
-    Drained, Limits, ListenError, Listener, Request, Response, Server, Transport, json_response,
+    ConnectionCounts, Drained, Limits, ListenError, Listener, Request, Response, Server, Transport,
+    json_response,
 };
 
 struct Running {
     address: SocketAddr,
+    counts: Arc<ConnectionCounts>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Drained>,
 }
@@ -46,7 +49,7 @@ where
     R: Future<Output = Response> + Send + 'static,
 {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_address();
+    let (address, counts) = (listener.local_address(), listener.counts());
     let server = Server {
         listener,
         transport: Transport::Plain,
@@ -60,6 +63,7 @@ where
     }));
     Running {
         address,
+        counts,
         stop,
         ended,
     }
@@ -244,6 +248,9 @@ async fn one_connection_more_than_allowed_is_told_503() {
         refused.contains("all 2 connections are in use"),
         "{refused}"
     );
+    let counts = &server.counts;
+    let found = (counts.open(), counts.accepted(), counts.turned_away());
+    assert_eq!(found, (2, 2, 1));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod codec;
 pub mod engine;
 mod error;
 mod evicted;
+mod flush_times;
 mod index;
 mod indexing;
 mod job;
@@ -39,6 +40,7 @@ pub use catalog::{COLLECTION_NAME_BYTES_MAX, COLLECTIONS_MAX, INDEXES_MAX, LOGS_
 pub use chain::{HEADS_KEPT, Verified};
 pub use error::StoreError;
 pub use evicted::EVICTED_MAX;
+pub use flush_times::{FLUSH_BOUNDS_US, FlushTimes};
 pub use job::{Commit, WriteError};
 pub use mentioning::{DOCUMENTS_READ_AT_ONCE, OpeningProgress};
 pub use mentions::UNMENTIONED_MAX;

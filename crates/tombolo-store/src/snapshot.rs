@@ -37,6 +37,12 @@ impl Snapshot {
         self.0.state.last_commit
     }
 
+    /// How many live documents all collections have. The catalog counts them, so none is read.
+    pub fn live_documents(&self) -> u64 {
+        let collections = self.0.state.catalog.collections.values();
+        collections.map(|collection| collection.live).sum()
+    }
+
     /// The running hash of the change log at [`Snapshot::last_commit`].
     pub fn chain(&self) -> [u8; 16] {
         self.0.state.chain

@@ -21,6 +21,7 @@ use crate::{
     catalog::Catalog,
     chain::{self, HEADS_CHECKED_ON_OPEN},
     engine::{Batch, Engine, EngineStats, Keyspace},
+    flush_times::{FlushCounts, FlushTimes},
     job::{Commit, Done, TypedJob, WriteError},
     mentioning::{self, OpeningProgress},
     mentions::Unmentioned,
@@ -109,6 +110,7 @@ pub(crate) struct Published {
     /// The newest number that was answered: commits without change have numbers too.
     last_number: AtomicU64,
     has_stopped: AtomicBool,
+    pub(crate) flushes: FlushCounts,
 }
 
 impl Published {
@@ -162,6 +164,7 @@ impl Store {
             view: Mutex::new(Arc::new(view)),
             last_number: AtomicU64::new(state.last_number),
             has_stopped: AtomicBool::new(false),
+            flushes: FlushCounts::default(),
         });
         let unmentioned = Arc::new(Unmentioned::default());
         let (queue, requests) = sync_channel(WRITES_WAITING_MAX);
@@ -227,6 +230,11 @@ impl Store {
     /// Size and counters of the engine.
     pub fn engine_stats(&self) -> EngineStats {
         self.engine.stats()
+    }
+
+    /// How long the flushes of the writer took.
+    pub fn flush_times(&self) -> FlushTimes {
+        self.published.flushes.times()
     }
 
     /// Queues `work` for the writer, and returns at once. `done` is called on the writer's thread

@@ -221,7 +221,10 @@ impl Writer {
         self.overlay
             .set(Keyspace::Meta, STATE_KEY, Some(self.state.record().into()))?;
         self.engine.write(self.overlay.batch())?;
+        let begun = self.surroundings.time.monotonic();
         self.engine.flush()?;
+        let ended = self.surroundings.time.monotonic();
+        self.published.flushes.count(ended.saturating_sub(begun));
         self.unmentioned.note(self.overlay.batch());
         let bytes = self.engine.snapshot()?;
         Ok(View {

@@ -62,7 +62,7 @@ pub use surroundings::{ObserverDriver, Surroundings};
 pub use sync::{
     AttachmentFetch, AttachmentTraffic, FetchError, FetchState, FetchWait, MAX_LINKS_DEFAULT,
     Membership, PeerProgress, RETRY_INTERVAL_DEFAULT, SUBSCRIPTIONS_MAX, Subscription, SyncError,
-    SyncOptions, SyncStatus, WebSocketDoor, WebSocketServer,
+    SyncOptions, SyncStatus, SyncTraffic, WebSocketDoor, WebSocketServer,
 };
 pub use tombolo_document::attachment::{
     AttachmentId, AttachmentToken, CHUNK_BYTES as ATTACHMENT_CHUNK_BYTES,
@@ -82,5 +82,7 @@ pub use tombolo_query::{OutcomeKind, Parameters, QueryError, StatementKind};
 pub use tombolo_store::attachments::{
     AttachmentContent, AttachmentError, AttachmentReader, AttachmentWriter, Attachments, Collected,
 };
-pub use tombolo_store::{ANSWER_BYTES_MAX, AnswerKey, Snapshot, Store, Timekeeper, engine};
+pub use tombolo_store::{
+    ANSWER_BYTES_MAX, AnswerKey, FLUSH_BOUNDS_US, FlushTimes, Snapshot, Store, Timekeeper, engine,
+};
 pub use transaction::{ReadTransaction, Transaction};

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use tombolo::Database;
-use tombolo_http::TlsIdentity;
+use tombolo_http::{ConnectionCounts, TlsIdentity};
 
 use crate::acme::{Standing, Sums};
+use crate::api_key::SlowDoor;
 use crate::audit::{Audit, AuditSums};
 use crate::clock::unix_ms;
 
@@ -27,6 +28,15 @@ pub(crate) struct Node {
     certificate: Arc<OnceLock<TlsIdentity>>,
     /// Empty: no ACME server is asked for it.
     acme: Arc<OnceLock<Arc<Standing>>>,
+    /// Empty: no HTTP.
+    door: Arc<OnceLock<Door>>,
+}
+
+/// What clients of the HTTP server pass, for its numbers.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) connections: Arc<ConnectionCounts>,
+    pub(crate) slow_keys: SlowDoor,
 }
 
 /// One thing that was looked at.
@@ -67,6 +77,7 @@ impl Node {
             audit,
             certificate: Arc::default(),
             acme: Arc::default(),
+            door: Arc::default(),
         }
     }
 
@@ -92,6 +103,17 @@ impl Node {
     /// `None`: no ACME server is asked for a certificate.
     pub(crate) fn acme(&self) -> Option<Sums> {
         self.acme.get().map(|standing| standing.sums())
+    }
+
+    /// Told once of the door of the HTTP server.
+    pub(crate) fn watch_door(&self, door: Door) {
+        // A second one is not there.
+        let _ = self.door.set(door);
+    }
+
+    /// `None`: there is no HTTP server.
+    pub(crate) fn door(&self) -> Option<&Door> {
+        self.door.get()
     }
 
     pub(crate) fn audit_sums(&self) -> Option<AuditSums> {

@@ -42,6 +42,7 @@ fn line(status: &SyncStatus) -> Option<String> {
         peers,
         withheld_documents,
         attachments,
+        ..
     } = status;
     let MeshStatus {
         links,

@@ -91,6 +91,27 @@ fn a_write_is_in_the_audit_log_when_its_answer_is_there_even_if_the_node_is_kill
     assert!(!is_whole && printed.contains("was changed"), "{printed}");
 }
 
+/// What is counted of the requests below.
+const NUMBERS: &[&str] = &[
+    "tombolo_http_requests_total{endpoint=\"execute\",status=\"200\"} 1\n",
+    "tombolo_http_requests_total{endpoint=\"none\",status=\"404\"} 1\n",
+    "tombolo_http_request_duration_seconds_count{endpoint=\"execute\"} 1\n",
+    "tombolo_http_documents_written_total 1\n",
+    "tombolo_store_stopped 0.0\n",
+    "tombolo_audit_failing 0.0\n",
+    "tombolo_audit_counted_total 0\n",
+    "tombolo_store_documents 1.0\n",
+    "tombolo_store_flush_duration_seconds_bucket{le=\"+Inf\"} ",
+    "tombolo_http_connections_open 1.0\n",
+    "tombolo_http_connections_refused_total 0\n",
+    "tombolo_http_tls_handshakes_failed_total 0\n",
+    "tombolo_http_slow_keys_waiting 0.0\n",
+    "tombolo_http_slow_keys_total 0\n",
+    "tombolo_http_slow_keys_refused_total 0\n",
+    "tombolo_http_slow_keys_wait_seconds_total 0.0\n",
+    "# EOF\n",
+];
+
 #[test]
 fn readiness_numbers_and_logs_are_answered() {
     let node = Node::start(&plain(LOGGING));
@@ -111,15 +132,7 @@ fn readiness_numbers_and_logs_are_answered() {
     );
     let metrics = node.send(&get("/metrics"));
     assert_status(&metrics, 200);
-    for line in [
-        "tombolo_http_requests_total{endpoint=\"execute\",status=\"200\"} 1\n",
-        "tombolo_http_requests_total{endpoint=\"none\",status=\"404\"} 1\n",
-        "tombolo_http_request_duration_seconds_count{endpoint=\"execute\"} 1\n",
-        "tombolo_http_documents_written_total 1\n",
-        "tombolo_store_stopped 0.0\n",
-        "tombolo_audit_failing 0.0\n",
-        "# EOF\n",
-    ] {
+    for line in NUMBERS {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     assert!(

@@ -15,6 +15,7 @@ use tombolo_sync::record::{self, CursorRecord};
 use tombolo_sync::wire::Hello;
 
 use super::attachments::AttachmentTraffic;
+use super::traffic::{SyncTraffic, TrafficCounts};
 
 /// Peers that are told of; of more, those without a link are left out.
 const PEERS_MAX: usize = 4_096;
@@ -49,12 +50,15 @@ pub struct SyncStatus {
     pub withheld_documents: u64,
     /// What moved of attachments since the database was opened.
     pub attachments: AttachmentTraffic,
+    /// What all links together carried since the start.
+    pub traffic: SyncTraffic,
 }
 
 /// Shared by all sessions.
 pub(crate) struct Board {
     store: Arc<Store>,
     linked: Mutex<BTreeMap<PeerPublicKey, Linked>>,
+    traffic: Arc<TrafficCounts>,
 }
 
 /// A link that is up.
@@ -67,11 +71,17 @@ struct Linked {
 }
 
 impl Board {
-    pub(crate) const fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
         Self {
             store,
             linked: Mutex::new(BTreeMap::new()),
+            traffic: Arc::default(),
         }
+    }
+
+    /// What all links carry.
+    pub(crate) fn traffic(&self) -> Arc<TrafficCounts> {
+        Arc::clone(&self.traffic)
     }
 
     pub(crate) fn up(&self, peer: PeerPublicKey, link: u64, transport: Transport) {

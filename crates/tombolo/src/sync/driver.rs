@@ -53,7 +53,7 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
     let address = link.remote_address().to_owned();
     tracing::debug!(target: "tombolo::sync", peer = %key, address, dialled, "a session with a peer begins");
     common.board.up(key.clone(), number, link.transport());
-    let (sender, mut receiver) = link.split();
+    let (sender, mut receiver) = common.board.traffic().meter(link.split());
     let (outbox, frames) = mpsc::channel(OUTBOX_FRAMES_MAX);
     let (count, mut carried) = watch::channel(0);
     let mut courier = tokio::spawn(carry(frames, sender, count));
@@ -93,7 +93,7 @@ pub(crate) async fn drive(established: EstablishedLink, number: u64, mut common:
             }
         }
     };
-    ended.log(&key, &address);
+    ended.tell(&key, &address, &common.board);
     driver.end();
     common.board.down(&key, number);
     // The farewell is in the courier's hands; a peer that does not take it is cut.
@@ -116,7 +116,10 @@ impl Ended {
         Self::Link(text)
     }
 
-    fn log(&self, peer: &PeerPublicKey, address: &str) {
+    fn tell(&self, peer: &PeerPublicKey, address: &str, board: &Board) {
+        if let Self::Misbehaved(_) | Self::Session(CloseReason::PeerMisbehaved(_)) = self {
+            board.traffic().refuse();
+        }
         match self {
             Self::Link(reason) => {
                 tracing::info!(target: "tombolo::sync", %peer, address, reason, "the link to a peer ended");

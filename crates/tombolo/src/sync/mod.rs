@@ -11,6 +11,7 @@ mod options;
 mod service;
 mod spreading;
 mod subscriptions;
+mod traffic;
 
 pub use attachments::{AttachmentFetch, AttachmentTraffic, FetchError, FetchState, FetchWait};
 pub use board::{PeerProgress, SyncStatus};
@@ -19,6 +20,7 @@ pub use options::{
 };
 pub use service::WebSocketDoor;
 pub use subscriptions::{SUBSCRIPTIONS_MAX, Subscription};
+pub use traffic::SyncTraffic;
 
 pub(crate) use attachments::Fetches;
 pub(crate) use board::Board;

@@ -286,6 +286,7 @@ impl Database {
             peers: self.board.peers(),
             withheld_documents: self.engine.rights().withheld(),
             attachments: self.fetches.traffic(),
+            traffic: self.board.traffic().sums(),
         }
     }
 

@@ -3,16 +3,17 @@
 use std::fmt::Error;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use tombolo::{Database, DialState, MeshStatus};
+use tombolo::{Database, DialState, FLUSH_BOUNDS_US, FlushTimes, MeshStatus, SyncTraffic};
 
 use super::process::Process;
 use crate::acme::Sums;
 use crate::audit::AuditSums;
 use crate::clock::unix_ms;
-use crate::health::Node;
+use crate::health::{Door, Node};
 
 /// Asks the node.
 #[derive(Debug)]
@@ -30,6 +31,9 @@ impl Collector for NodeCollector {
         if let Some(database) = self.0.database() {
             store(&mut page, &database)?;
             sync(&mut page, &database)?;
+        }
+        if let Some(found) = self.0.door() {
+            door(&mut page, found)?;
         }
         if let Some(sums) = self.0.audit_sums() {
             audit(&mut page, &sums)?;
@@ -69,6 +73,26 @@ impl Page<'_> {
         metric.encode(encoder)
     }
 
+    fn seconds(&mut self, name: &str, help: &str, micros: u64) -> Result<(), Error> {
+        let metric = ConstCounter::new(micros as f64 / 1e6);
+        let encoder = self
+            .0
+            .encode_descriptor(name, help, None, metric.metric_type())?;
+        metric.encode(encoder)
+    }
+
+    fn flushes(&mut self, times: &FlushTimes) -> Result<(), Error> {
+        let help = "How long flushes to the disk took";
+        let name = "store_flush_duration_seconds";
+        let kind = MetricType::Histogram;
+        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
+        let bounds = FLUSH_BOUNDS_US.iter().map(|bound| *bound as f64 / 1e6);
+        let bounds = bounds.chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(times.buckets).collect();
+        let (sum, count) = (times.sum_us as f64 / 1e6, times.buckets.iter().sum());
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
     fn counter(&mut self, name: &str, help: &str, value: u64) -> Result<(), Error> {
         let metric = ConstCounter::new(value);
         let encoder = self
@@ -91,6 +115,9 @@ fn store(page: &mut Page<'_>, database: &Database) -> Result<(), Error> {
         help,
         f64::from(u8::from(status.has_stopped)),
     )?;
+    let help = "Documents of all collections, without those that were removed";
+    page.gauge("store_documents", help, status.documents as f64)?;
+    page.flushes(&status.flush_times)?;
     let help = "Transactions written since the start";
     page.counter("store_batches", help, stats.batches_written)?;
     let help = "Flushes to the disk since the start; several transactions share one";
@@ -136,6 +163,7 @@ fn sync(page: &mut Page<'_>, database: &Database) -> Result<(), Error> {
         behind.unwrap_or(0) as f64,
     )?;
     handshakes(page, &mesh)?;
+    traffic(page, &status.traffic)?;
     let help = "Documents written here that will not sync";
     page.counter("sync_withheld_documents", help, status.withheld_documents)?;
     let attachments = status.attachments;
@@ -151,6 +179,30 @@ fn sync(page: &mut Page<'_>, database: &Database) -> Result<(), Error> {
         help,
         attachments.fetched_bytes,
     )
+}
+
+fn traffic(page: &mut Page<'_>, traffic: &SyncTraffic) -> Result<(), Error> {
+    let counters = [
+        (
+            "sync_sent_bytes",
+            "Bytes of frames sent to peers",
+            traffic.sent_bytes,
+        ),
+        (
+            "sync_received_bytes",
+            "Bytes of frames received of peers",
+            traffic.received_bytes,
+        ),
+        (
+            "sync_refused_frames",
+            "Frames of peers that broke the rules; each ended its link",
+            traffic.refused_frames,
+        ),
+    ];
+    for (name, help, value) in counters {
+        page.counter(name, help, value)?;
+    }
+    Ok(())
 }
 
 fn handshakes(page: &mut Page<'_>, mesh: &MeshStatus) -> Result<(), Error> {
@@ -177,6 +229,46 @@ fn handshakes(page: &mut Page<'_>, mesh: &MeshStatus) -> Result<(), Error> {
         page.counter(name, help, value)?;
     }
     Ok(())
+}
+
+fn door(page: &mut Page<'_>, door: &Door) -> Result<(), Error> {
+    let (connections, keys) = (&door.connections, door.slow_keys.sums());
+    let help = "Connections of clients that are open";
+    page.gauge("http_connections_open", help, connections.open() as f64)?;
+    let help = "Unknown keys that are hashed slowly or wait for it";
+    page.gauge("http_slow_keys_waiting", help, keys.waiting as f64)?;
+    let counters = [
+        (
+            "http_connections",
+            "Connections of clients that were let in",
+            connections.accepted(),
+        ),
+        (
+            "http_connections_refused",
+            "Connections that were turned away because all were in use",
+            connections.turned_away(),
+        ),
+        (
+            "http_tls_handshakes_failed",
+            "TLS handshakes of clients that failed or took too long",
+            connections.handshakes_failed(),
+        ),
+        (
+            "http_slow_keys",
+            "Unknown keys that had their turn to be hashed slowly",
+            keys.checked,
+        ),
+        (
+            "http_slow_keys_refused",
+            "Unknown keys that were answered 503 because too many waited",
+            keys.refused,
+        ),
+    ];
+    for (name, help, value) in counters {
+        page.counter(name, help, value)?;
+    }
+    let help = "How long unknown keys waited for their turn, together";
+    page.seconds("http_slow_keys_wait_seconds", help, keys.waited_us)
 }
 
 fn audit(page: &mut Page<'_>, sums: &AuditSums) -> Result<(), Error> {

@@ -17,6 +17,7 @@ use tombolo_http::{Drained, Limits, Listener, Server, TlsIdentity, Transport};
 use crate::acme::{AcmeTask, Kept};
 use crate::config::{Acme, CertificateSource, Clients, Encryption, Http, LoadedTls};
 use crate::edge::{self, Edge, Guard, JoinedDatabase, Origins, SystemClock, Throttle};
+use crate::health::Door;
 use crate::identity::IdentityService;
 use crate::run::{RunError, Signals, say};
 use crate::upkeep::Upkeep;
@@ -81,7 +82,12 @@ pub(crate) async fn serve(
     }
     // Last, so that it tells of what the others did.
     parties.extend(AuditParty::of(node));
+    let (node, slow_keys) = (node.clone(), guard.slow_keys());
     let server = server((http, transport), guard, answering).await?;
+    node.watch_door(Door {
+        connections: server.listener.counts(),
+        slow_keys,
+    });
     say(&format!("listening on {}", url(&server)));
     // The ACME server asks this port for the proof, so nothing is asked for before it listens.
     if let Some(task) = acme {
