@@ -16,7 +16,8 @@ use crate::rounds::ROUNDS_MIN;
 use contender::Contender;
 use report::Tally;
 
-pub(crate) use thin::serve;
+pub(crate) use load::{is_whole, read_answer};
+pub(crate) use thin::{runtime, serve};
 
 const USAGE: &str =
     "usage: tombolo-bench http [null|postgres|tombolo ...] [--seconds N] [--rounds N]";
@@ -32,7 +33,7 @@ struct Plan {
 /// Runs the rounds and returns the report.
 pub(crate) fn run(arguments: &[String]) -> Result<String, BenchError> {
     let plan = Plan::parse(arguments)?;
-    let runtime = thin::runtime()?;
+    let runtime = runtime()?;
     let mut contenders = Vec::new();
     for name in &plan.names {
         contenders.push(Contender::start(name)?);

@@ -1,12 +1,19 @@
 //! Benchmarks against peers and limits: each part runs ours and theirs in turn and prints ratios of one run.
 //! Figures of different runs are never compared, because the machine is not the same machine twice.
 //! `tombolo-bench document | commit | http | login | permission | restart | replicate | latency | attachments |
-//! attachments-sync` measures; `serve`, `node`, `copy`, `copy-into` and `echo` are
+//! attachments-sync | edge-cost | edge-attack` measures; `serve`, `node`, `copy`, `copy-into` and `echo` are
 //! for what these start as children.
 
+#[expect(
+    dead_code,
+    reason = "the program's module as it is, of which a part is measured"
+)]
+#[path = "../../programs/tombolo-cli/src/api_key/mod.rs"]
+mod api_key;
 mod attachments;
 mod commit;
 mod document;
+mod edge;
 mod error;
 mod http;
 mod login;
@@ -23,7 +30,7 @@ use std::process::ExitCode;
 
 use error::BenchError;
 
-const USAGE: &str = "usage: tombolo-bench document | commit | restart | login | permission | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N] | attachments [--mib N] [--rounds N] | attachments-sync [--mib N] [--rounds N]";
+const USAGE: &str = "usage: tombolo-bench document | commit | restart | login | permission | http [null|postgres|tombolo ...] [--seconds N] [--rounds N] | replicate [--documents N] [--payload regular|random] [--rounds N] | latency [--changes N] [--rounds N] | attachments [--mib N] [--rounds N] | attachments-sync [--mib N] [--rounds N] | edge-cost [--seconds N] [--rounds N] | edge-attack [KIND ...] [--seconds N] [--rounds N]";
 
 /// The program's own allocator: docs/decisions/allocator.md.
 #[global_allocator]
@@ -53,6 +60,8 @@ fn run(arguments: &[String]) -> Result<String, BenchError> {
         "copy" => mesh::serve_copy(rest).map(|()| String::new()),
         "copy-into" => mesh::serve_copy_into(rest).map(|()| String::new()),
         "document" => document::run(),
+        "edge-attack" => edge::attack(rest),
+        "edge-cost" => edge::cost(rest),
         "echo" => mesh::serve_echo(rest).map(|()| String::new()),
         "http" => http::run(rest),
         "login" => login::run(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -189,7 +189,10 @@ fn request(target: &str, body: &str) -> String {
 }
 
 /// Reads one answer into `answer` and returns where its body starts.
-async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::Result<usize> {
+pub(crate) async fn read_answer(
+    stream: &mut (impl AsyncRead + Unpin),
+    answer: &mut Vec<u8>,
+) -> std::io::Result<usize> {
     answer.clear();
     loop {
         if let Some((head_end, length)) = head(answer)
@@ -206,6 +209,11 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::R
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
     }
+}
+
+/// Whether an answer is there with all of its body.
+pub(crate) fn is_whole(answer: &[u8]) -> bool {
+    head(answer).is_some_and(|(head_end, length)| answer.len() >= head_end + length)
 }
 
 /// End of the head and length of the body, once the head is complete.

@@ -25,7 +25,7 @@ const NULL_ANSWER: &[u8] =
     br#"{"queryType":"mutation","items":[],"mutatedDocumentIds":["order-00000000"]}"#;
 
 /// The runtime of servers and load alike: two threads, as many as the machine of the published figures has.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, BenchError> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, BenchError> {
     let built = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
