@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderName, request};
@@ -228,13 +228,14 @@ impl<A: Answer> Site<A> {
             TimeLimit::OfServer => self.limits.request_timeout,
             TimeLimit::WhileBytesMove => None,
         };
-        let mut answer = pin!(caught(self.answer.answer(request)));
+        let mut answer = pin!(self.answer.answer(request));
         // Most answers are ready at the first poll; only the others pay for a timer.
-        let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        let first = poll_fn(|context| Poll::Ready(poll_caught(answer.as_mut(), context))).await;
+        let rest = poll_fn(|context| poll_caught(answer.as_mut(), context));
         let outcome = match (first, limit) {
             (Poll::Ready(outcome), _) => outcome,
-            (Poll::Pending, None) => answer.await,
-            (Poll::Pending, Some(limit)) => match timeout(limit, answer).await {
+            (Poll::Pending, None) => rest.await,
+            (Poll::Pending, Some(limit)) => match timeout(limit, rest).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     let timeout_ms = limit.as_millis();
@@ -300,16 +301,16 @@ async fn sniff(stream: &TcpStream, limit: Duration) -> Option<Protocol> {
     }
 }
 
-async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
-    let mut future = pin!(future);
-    poll_fn(
-        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(panic) => Poll::Ready(Err(panic)),
-        },
-    )
-    .await
+/// Polls a future where it lies, since one that holds it would weigh as much again.
+fn poll_caught<F: Future>(
+    future: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<Result<F::Output, Box<dyn Any + Send>>> {
+    match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(panic) => Poll::Ready(Err(panic)),
+    }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

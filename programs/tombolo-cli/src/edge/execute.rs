@@ -18,11 +18,11 @@ use super::{idempotency, least_transaction};
 
 pub(super) async fn execute<N: Node>(
     edge: &Edge<N>,
-    request: Request,
+    request: Box<Request>,
     caller: &Caller,
     record: &mut Record,
 ) -> Result<Response, Refused> {
-    let Request { head, body, id, .. } = request;
+    let Request { head, body, id, .. } = *request;
     let Some(asked_in) = Media::of_body(&head.headers) else {
         return Err(refuse_other_than_json_or_cbor());
     };

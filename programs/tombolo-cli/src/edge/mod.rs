@@ -169,7 +169,7 @@ impl<N: Node> Edge<N> {
     /// Every request goes this way: origin, route, throttle, key, throttle, permit, handler.
     async fn steps(
         &self,
-        mut request: Request,
+        mut request: Box<Request>,
         (record, now): (&mut Record, Duration),
     ) -> Result<Response, Refused> {
         if let Some(target) = self.routes.without_base_path(&request.head.uri) {
@@ -196,17 +196,20 @@ impl<N: Node> Edge<N> {
                 Some(docs) => docs.answer(request.path()),
                 None => Err(routes::unknown_path()),
             },
-            Endpoint::Login => self.log_in(request, record).await,
-            Endpoint::Sync => Ok(websocket::switch(request, self.node.websocket_door())),
+            // What is asked seldom lies on the heap, so that no other request pays for its size.
+            Endpoint::Login => Box::pin(self.log_in(*request, record)).await,
+            Endpoint::Sync => Ok(websocket::switch(*request, self.node.websocket_door())),
             Endpoint::AttachmentsUpload => {
-                attachments::upload(self, request, &caller, record).await
+                Box::pin(attachments::upload(self, *request, &caller, record)).await
             }
             Endpoint::AttachmentsDownload => {
-                attachments::download(self, request, &caller, record).await
+                Box::pin(attachments::download(self, *request, &caller, record)).await
             }
-            Endpoint::Presence => presence::presence(self, request, &caller, record).await,
+            Endpoint::Presence => {
+                Box::pin(presence::presence(self, *request, &caller, record)).await
+            }
             Endpoint::Execute => execute::execute(self, request, &caller, record).await,
-            Endpoint::Observe => observe::observe(self, request, &caller, record).await,
+            Endpoint::Observe => Box::pin(observe::observe(self, *request, &caller, record)).await,
         }
     }
 
@@ -264,11 +267,17 @@ impl<N: Node> Answer for Edge<N> {
         let record = &mut recording.record;
         record.address = client_address(record.address, &request.head.headers, &self.proxies);
         let media = Media::of_answer(&request.head.headers);
-        let (origin, outcome) = match self.origins.judge(&request.head) {
-            Ok(Judged::Preflight(origin)) => (Some(origin), Ok(self.origins.preflight())),
-            Ok(Judged::Named(origin)) => (Some(origin), self.steps(request, (record, now)).await),
-            Ok(Judged::Ordinary) => (None, self.steps(request, (record, now)).await),
-            Err(refused) => (None, Err(refused)),
+        // Every step would hold a copy of it otherwise.
+        let request = Box::new(request);
+        let (origin, early) = match self.origins.judge(&request.head) {
+            Ok(Judged::Preflight(origin)) => (Some(origin), Some(Ok(self.origins.preflight()))),
+            Ok(Judged::Named(origin)) => (Some(origin), None),
+            Ok(Judged::Ordinary) => (None, None),
+            Err(refused) => (None, Some(Err(refused))),
+        };
+        let outcome = match early {
+            Some(outcome) => outcome,
+            None => self.steps(request, (record, now)).await,
         };
         let mut response = match outcome {
             Ok(response) => response,

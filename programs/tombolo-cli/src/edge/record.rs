@@ -176,11 +176,14 @@ impl<'r> Recording<'r> {
         }
     }
 
-    /// Tells the record, and waits until it is as safe as it is promised to be.
-    pub(super) async fn conclude(mut self) {
-        if let Some(written) = self.tell() {
-            // A log that ended meanwhile has said so.
-            let _ = written.wait().await;
+    /// Tells the record at once; what it gives waits until that is as safe as it is promised to be.
+    pub(super) fn conclude(mut self) -> impl Future<Output = ()> + use<> {
+        let written = self.tell();
+        async {
+            if let Some(written) = written {
+                // A log that ended meanwhile has said so.
+                let _ = written.wait().await;
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod records;
 mod routes;
 mod throttling;
 mod transactions;
+mod weight;
 
 use std::future::pending;
 use std::net::SocketAddr;
