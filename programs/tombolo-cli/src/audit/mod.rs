@@ -43,8 +43,9 @@ pub(crate) use report::{Verdict as AuditVerdict, report};
 
 /// Name of the file that is written.
 pub(crate) const NAME: &str = "audit.jsonl";
-/// Records that are taken in and not written yet.
-pub(crate) const RECORDS_MAX: usize = 4096;
+/// Records that are taken in and not written yet: some tenths of a second of a busy node, since that is how long a disk
+/// may stall. Each takes a few hundred bytes.
+pub(crate) const RECORDS_MAX: usize = 16_384;
 /// Under `reads: sampled`, one of so many reads is written down.
 const READS_PER_SAMPLE: u64 = 100;
 
