@@ -7,7 +7,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::answer::{Answer, Refusal};
 
@@ -19,6 +19,8 @@ const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
 const REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// Told to the client as Retry-After.
 const RETRY_AFTER_SECONDS: u32 = 1;
+/// The operator is told so often at the most, however many are turned away.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// The bytes of the answer, rendered once per server.
 pub(crate) async fn render<A: Answer>(answer: &A, connections_max: usize) -> Vec<u8> {
@@ -46,4 +48,38 @@ pub(crate) async fn turn_away(mut stream: TcpStream, answer: bytes::Bytes) {
     };
     // Whether it worked or not, the connection is dropped now.
     let _ = timeout(REFUSAL_LIMIT, talk).await;
+}
+
+/// Keeps a flood of connections from becoming a flood of lines.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Alarm {
+    /// One more was turned away. Gives how many there were since the operator was told, if it is time to tell.
+    pub(crate) fn ring(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        let is_time = self.told.is_none_or(|told| now - told >= TOLD_EVERY);
+        is_time.then(|| {
+            self.told = Some(now);
+            std::mem::take(&mut self.untold)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_told_at_once_and_then_by_its_number() {
+        let (mut alarm, start) = (Alarm::default(), Instant::now());
+        assert_eq!(alarm.ring(start), Some(1));
+        let almost = start + TOLD_EVERY - Duration::from_nanos(1);
+        assert_eq!((alarm.ring(start), alarm.ring(almost)), (None, None));
+        assert_eq!(alarm.ring(start + TOLD_EVERY), Some(3));
+        assert_eq!(alarm.ring(start + TOLD_EVERY), None);
+    }
 }

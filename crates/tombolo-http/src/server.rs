@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::answer::Answer;
 use crate::connection::{Site, StopSignal};
@@ -97,6 +97,7 @@ struct Gate<A> {
     slots: Arc<Semaphore>,
     connections: JoinSet<()>,
     turned_away: JoinSet<()>,
+    alarm: overload::Alarm,
     overload_answer: Bytes,
 }
 
@@ -133,6 +134,7 @@ impl<A: Answer> Gate<A> {
             slots,
             connections,
             turned_away,
+            alarm: overload::Alarm::default(),
             overload_answer,
         }
     }
@@ -166,7 +168,9 @@ impl<A: Answer> Gate<A> {
 
     fn turn_away(&mut self, stream: TcpStream, peer: SocketAddr) {
         while self.turned_away.try_join_next().is_some() {}
-        tracing::warn!(%peer, "all connections are in use; raise http_server.max_connections or find who holds them");
+        if let Some(turned_away) = self.alarm.ring(Instant::now()) {
+            tracing::warn!(%peer, turned_away, "all connections are in use; raise http_server.max_connections or find who holds them");
+        }
         if self.tls.is_none() && self.turned_away.len() < overload::REFUSALS_MAX {
             self.turned_away
                 .spawn(overload::turn_away(stream, self.overload_answer.clone()));
