@@ -18,13 +18,13 @@ pub const ANSWER_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Most answers, and bytes of them, that are kept for all owners together.
 pub const ANSWERS_MAX: Answers = Answers {
-    count: 262_144,
-    bytes: 256 * 1024 * 1024,
+    count: 4_194_304,
+    bytes: 1024 * 1024 * 1024,
 };
-/// The same for one owner, so that nobody takes the place of all others.
+/// The same for one owner, so that nobody takes the place of all others: twelve a second, day and night.
 pub const ANSWERS_OWNER_MAX: Answers = Answers {
-    count: 65_536,
-    bytes: 64 * 1024 * 1024,
+    count: 1_048_576,
+    bytes: 256 * 1024 * 1024,
 };
 
 /// Answers whose time is over are removed so many at a time, by those that are kept. More than one, so that they
