@@ -26,7 +26,11 @@ async fn what_was_told_to_be_written_is_in_the_file() {
 #[test]
 fn a_full_queue_refuses_and_says_later_how_many() {
     let directory = tempfile::tempdir().unwrap();
-    let audit = open(directory.path(), AuditedReads::All);
+    let rotation = Rotation {
+        file_bytes_max: 64 * 1024 * 1024,
+        ..ROTATION
+    };
+    let audit = Audit::open(directory.path(), (rotation, AuditedReads::All), owner(), 0).unwrap();
     let admitted: Vec<Admission> = (0..RECORDS_MAX).map(|_| audit.admit().unwrap()).collect();
     assert_eq!(audit.admit().unwrap_err(), AuditFull);
     assert_eq!(audit.admit().unwrap_err(), AuditFull);
