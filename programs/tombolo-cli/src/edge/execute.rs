@@ -26,8 +26,6 @@ pub(super) async fn execute<N: Node>(
     let Some(asked_in) = Media::of_body(&head.headers) else {
         return Err(refuse_other_than_json_or_cbor());
     };
-    let key = idempotency::key(&head.headers)?;
-    let least = least_transaction::asked(&head.headers)?;
     let answer_in = Media::of_answer(&head.headers);
     let bytes_max = edge.routes.api().execute_body_bytes_max.unwrap_or_default();
     // A body may take its time, and whoever sends none of it must not hold a place of the audit log meanwhile.
@@ -38,6 +36,9 @@ pub(super) async fn execute<N: Node>(
         record.require_place().map_err(refuse_unrecorded)?;
     }
     let body = body.map_err(refuse_body)?;
+    // Only now, since a client that is refused while it sends may see its connection end before its answer.
+    let key = idempotency::key(&head.headers)?;
+    let least = least_transaction::asked(&head.headers)?;
     let asked = match asked_in {
         Media::Json => Asked::parse(&body),
         Media::Cbor => Asked::parse_cbor(&body),
