@@ -11,13 +11,13 @@ use tempfile::TempDir;
 
 use crate::error::BenchError;
 use crate::machine::{self, Stopwatch};
-use crate::mesh::{Copied, connect, copy, copy_into, fill, own_cpu_since, own_cpu_us, save, send};
+use crate::mesh::{
+    Copied, connect, copy, copy_into, fill, own_cpu_since, own_cpu_us, save, send, sizes,
+};
 use crate::node::Node;
 use crate::rounds::Summary;
 
 const USAGE: &str = "usage: tombolo-bench attachments [--mib N] [--rounds N]";
-const MIB_DEFAULT: u64 = 1_024;
-const ROUNDS_DEFAULT: usize = 3;
 /// The longest head of an answer.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 
@@ -58,7 +58,7 @@ struct Moved {
 
 /// Runs all rounds and returns the report.
 pub(crate) fn run(arguments: &[String]) -> Result<String, BenchError> {
-    let (mib, rounds) = parse(arguments)?;
+    let (mib, rounds) = sizes(arguments, USAGE)?;
     let machine = machine::describe();
     let disk = directory()?;
     let (source, target) = (disk.path().join("source"), disk.path().join("target"));
@@ -192,22 +192,6 @@ fn answer(stream: &mut Stream) -> Result<u64, BenchError> {
         .find_map(|line| line.strip_prefix("content-length:"));
     let length = length.and_then(|length| length.trim().parse().ok());
     length.ok_or_else(|| wrong(&head))
-}
-
-fn parse(arguments: &[String]) -> Result<(u64, usize), BenchError> {
-    let (mut mib, mut rounds) = (MIB_DEFAULT, ROUNDS_DEFAULT);
-    for pair in arguments.chunks(2) {
-        let [name, value] = pair else {
-            return Err(BenchError::Usage(USAGE));
-        };
-        let number: u64 = value.parse().map_err(|_| BenchError::Usage(USAGE))?;
-        match name.as_str() {
-            "--mib" => mib = number.max(1),
-            "--rounds" => rounds = usize::try_from(number).unwrap_or(1).max(1),
-            _ => return Err(BenchError::Usage(USAGE)),
-        }
-    }
-    Ok((mib, rounds))
 }
 
 fn directory() -> Result<TempDir, BenchError> {

@@ -50,7 +50,7 @@ impl Fetched {
 
 /// Runs all rounds and returns the report.
 pub(crate) fn run(arguments: &[String]) -> Result<String, BenchError> {
-    let (mib, rounds) = parse(arguments)?;
+    let (mib, rounds) = sizes(arguments, USAGE)?;
     let machine = machine::describe();
     let disk = directory()?;
     let source = disk.path().join("source");
@@ -158,17 +158,18 @@ pub(crate) fn fill(path: &Path, mib: u64) -> Result<(), BenchError> {
     file.sync_data().map_err(|error| failed(&error))
 }
 
-fn parse(arguments: &[String]) -> Result<(u64, usize), BenchError> {
+/// How many MiB and rounds a command line asks for.
+pub(crate) fn sizes(arguments: &[String], usage: &'static str) -> Result<(u64, usize), BenchError> {
     let (mut mib, mut rounds) = (MIB_DEFAULT, ROUNDS_DEFAULT);
     for pair in arguments.chunks(2) {
         let [name, value] = pair else {
-            return Err(BenchError::Usage(USAGE));
+            return Err(BenchError::Usage(usage));
         };
-        let number: u64 = value.parse().map_err(|_| BenchError::Usage(USAGE))?;
+        let number: u64 = value.parse().map_err(|_| BenchError::Usage(usage))?;
         match name.as_str() {
             "--mib" => mib = number.max(1),
             "--rounds" => rounds = usize::try_from(number).unwrap_or(1).max(1),
-            _ => return Err(BenchError::Usage(USAGE)),
+            _ => return Err(BenchError::Usage(usage)),
         }
     }
     Ok((mib, rounds))

@@ -10,7 +10,7 @@ mod payload;
 mod peer;
 mod replicate;
 
-pub(crate) use attachments::{fill, run as attachments};
+pub(crate) use attachments::{fill, run as attachments, sizes};
 pub(crate) use copy::{
     Copied, copy, copy_into, own_cpu_since, own_cpu_us, save, send, serve as serve_copy,
     serve_into as serve_copy_into,
