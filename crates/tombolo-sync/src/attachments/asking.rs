@@ -263,10 +263,12 @@ impl Asking {
         let Some(request) = self.open.remove(&number) else {
             return;
         };
-        if request.manifest.is_none() {
+        let owed = self.forget(number);
+        self.stray_pieces += owed;
+        // The first one, or one in place of the pieces that are owed.
+        if request.manifest.is_none() || owed > 0 {
             self.stray_answers += 1;
         }
-        self.stray_pieces += self.forget(number);
         say(AttachmentMessage::Release { request: number }, desk);
     }
 

@@ -322,6 +322,25 @@ fn sides(proven: &[VerifiedPeer; 2], manifest: &Manifest, forbidden: AttachmentI
     )
 }
 
+#[test]
+fn a_holder_that_fails_while_it_is_released_is_no_liar() {
+    let mut world = World::new(1);
+    let is_read = |job: &AttachmentAction| matches!(job, AttachmentAction::Read { .. });
+    while !world.holder.jobs.front().is_some_and(is_read) {
+        world.act(Act::Deliver(1, 1));
+        if !world.holder.jobs.front().is_some_and(is_read) {
+            world.act(Act::HolderWorks);
+        }
+    }
+    let is_adopt = |job: &AttachmentAction| matches!(job, AttachmentAction::Adopt(..));
+    while !world.asker.jobs.front().is_some_and(is_adopt) {
+        world.act(Act::AskerWorks);
+    }
+    world.act(Act::AskerFails);
+    world.act(Act::HolderFails);
+    world.settle();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
