@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::own::{self, KeyId, KeyText};
-use super::slow::{SlowDoor, Turn};
+use super::slow::SlowDoor;
 use super::{KeyHash, looks_like_key};
 
 /// Keys known to be wrong that are remembered; the oldest is forgotten.
@@ -111,8 +111,8 @@ impl KeyRing {
             return verdict;
         }
         let (inner, key) = (Arc::clone(&self.inner), key.to_owned());
-        let slow = tokio::task::spawn_blocking(move || inner.search(&key, &slow, turn));
-        slow.await.unwrap_or(KeyVerdict::Busy)
+        let searched = turn.run(move || inner.search(&key, &slow)).await;
+        searched.unwrap_or(KeyVerdict::Busy)
     }
 }
 
@@ -154,13 +154,13 @@ impl Inner {
         unseen.copied().collect()
     }
 
-    /// Runs to its end even if nobody waits any more, so that the next request finds the verdict.
-    fn search(&self, key: &str, slow: &Slow, turn: Turn) -> KeyVerdict {
+    /// Keeps the verdict for the next request with this key.
+    fn search(&self, key: &str, slow: &Slow) -> KeyVerdict {
         let digest = slow.digest;
         let mut candidates = slow.candidates.iter().copied();
         let found = candidates.find(|at| self.hashes[*at].matches(key));
         let mut learned = self.learned();
-        let verdict = match found {
+        match found {
             Some(index) => {
                 learned.accept(digest, index);
                 KeyVerdict::Identity(index)
@@ -169,10 +169,7 @@ impl Inner {
                 learned.refuse(digest);
                 KeyVerdict::Unknown
             }
-        };
-        drop(learned);
-        drop(turn);
-        verdict
+        }
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {

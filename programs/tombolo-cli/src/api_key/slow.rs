@@ -1,13 +1,16 @@
 //! The door of slow hashing: one key at a time in the whole process, a bounded line before it, and what became of
 //! those who stood in it. Identities may be replaced while it is busy; the door stays.
+//! What is hashed there gives way to everything else: whoever sends keys that nobody knows takes processor time that
+//! is left over, and none of those who are known.
 
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
+use std::thread;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 /// Requests that may wait for the slow hash, the running one included.
@@ -85,6 +88,45 @@ pub(super) struct Turn {
     _place: Place,
 }
 
+impl Turn {
+    /// Does the work of this turn on a thread of the lowest priority, which ends with it: a thread of a pool could not
+    /// rise again. It runs to its end even if nobody waits any more. `None`: there is no thread, or the work panicked.
+    pub(super) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (tell, told) = oneshot::channel();
+        let started = thread::Builder::new()
+            .name("slow-key".to_owned())
+            .spawn(move || {
+                let turn = self;
+                give_way();
+                let done = work();
+                // Before the answer, so that whoever has it finds the door open.
+                drop(turn);
+                let _ = tell.send(done);
+            });
+        if let Err(error) = started {
+            tracing::error!("no thread to hash a key on: {error}; the client is told to come back");
+        }
+        told.await.ok()
+    }
+}
+
+/// Lowers this thread, and it alone, below all others. A system that has no priority for a thread, or does not let us
+/// set it, hashes beside the others as an equal.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::{process::setpriority_process, thread::gettid};
+        let _ = setpriority_process(Some(gettid()), LOWEST);
+    }
+}
+
+/// The least favourable of the nice values.
+#[cfg(target_os = "linux")]
+const LOWEST: i32 = 19;
+
 /// One of the [`WAITING_MAX`] places; given back when dropped, also when the request was given up.
 #[derive(Debug)]
 struct Place(Arc<Inner>);
@@ -114,6 +156,32 @@ mod tests {
                 .map(|_| Place::take(&self.0).unwrap())
                 .collect()
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_slow_hash_gives_way_and_nothing_else_does() {
+        use rustix::process::getpriority_process;
+        use rustix::thread::gettid;
+
+        let own = getpriority_process(Some(gettid())).unwrap();
+        let turn = SlowDoor::new().enter().await.unwrap();
+        let hashing = turn.run(|| getpriority_process(Some(gettid())));
+        assert_eq!(hashing.await.unwrap().unwrap(), LOWEST);
+        assert_eq!(getpriority_process(Some(gettid())).unwrap(), own);
+        assert!(
+            own < LOWEST,
+            "the tests themselves run at the lowest priority"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_turn_ends_with_its_work_even_if_that_panics() {
+        let door = SlowDoor::new();
+        let turn = door.enter().await.unwrap();
+        assert_eq!(turn.run(|| -> () { panic!("on purpose") }).await, None);
+        assert_eq!(door.enter().await.unwrap().run(|| 7).await, Some(7));
+        assert_eq!(door.sums().waiting, 0);
     }
 
     #[tokio::test]
