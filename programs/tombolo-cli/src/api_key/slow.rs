@@ -96,19 +96,16 @@ impl Turn {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let (tell, told) = oneshot::channel();
-        let started = thread::Builder::new()
-            .name("slow-key".to_owned())
-            .spawn(move || {
-                let turn = self;
-                give_way();
-                let done = work();
-                // Before the answer, so that whoever has it finds the door open.
-                drop(turn);
-                let _ = tell.send(done);
-            });
-        if let Err(error) = started {
-            tracing::error!("no thread to hash a key on: {error}; the client is told to come back");
-        }
+        let thread = thread::Builder::new().name("slow-key".to_owned());
+        let started = thread.spawn(move || {
+            let turn = self;
+            give_way();
+            let done = work();
+            // Before the answer, so that whoever has it finds the door open.
+            drop(turn);
+            let _ = tell.send(done);
+        });
+        started.ok()?;
         told.await.ok()
     }
 }
