@@ -6,6 +6,8 @@ set -eu
 program=$1
 image=$2
 install -D -m 0755 "$program" "$image/usr/bin/tombolo"
+# The lines of backtraces are three quarters of the program. The names stay, and a panic tells its own line.
+strip --strip-debug "$image/usr/bin/tombolo"
 # Lines of ldd: "name => /path (address)", and "/path (address)" for the loader itself.
 ldd "$program" | grep -o '/[^ ]*' | sort -u | while read -r library; do
     install -D -m 0755 "$(readlink -f "$library")" "$image$library"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a Debian package of a program that was built: packaging/debian/build.sh PROGRAM OUTPUT_DIRECTORY
-# It needs dpkg-deb and readelf and no network. The same input gives the same bytes.
+# It needs dpkg-deb, readelf and strip, and no network. The same input gives the same bytes.
 set -eu
 program=$1
 output=$2
@@ -16,6 +16,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 0755 "$work"
 install -D -m 0755 "$program" "$work/usr/bin/tombolo"
+# The lines of backtraces are three quarters of the program. The names stay, and a panic tells its own line.
+strip --strip-debug "$work/usr/bin/tombolo"
 install -D -m 0644 "$here/systemd/tombolo.service" "$work/usr/lib/systemd/system/tombolo.service"
 install -D -m 0640 "$here/tombolo.yaml" "$work/etc/tombolo/tombolo.yaml"
 for file in LICENSE-APACHE LICENSE-MIT CHANGELOG.md; do
