@@ -166,10 +166,6 @@ mod tests {
         let hashing = turn.run(|| getpriority_process(Some(gettid())));
         assert_eq!(hashing.await.unwrap().unwrap(), LOWEST);
         assert_eq!(getpriority_process(Some(gettid())).unwrap(), own);
-        assert!(
-            own < LOWEST,
-            "the tests themselves run at the lowest priority"
-        );
     }
 
     #[tokio::test]
