@@ -432,11 +432,7 @@ impl Outgoing {
             _ if serving.may_send_again() => {
                 let again: Vec<Place> = serving.again.drain(..).collect();
                 let places = again.clone();
-                let level = match &serving.stage {
-                    Stage::Tail { view, .. } => *view,
-                    _ => None,
-                };
-                return Some((Job::Again { places }, level, again));
+                return Some((Job::Again { places }, stage_view(&serving.stage), again));
             }
             Stage::CatchUp { after, base, view } => {
                 let job = Job::CatchUp {
@@ -626,13 +622,14 @@ impl Outgoing {
 }
 
 impl Serving {
-    /// Whether what waits to be sent again may go now. In the tail it goes with
-    /// the state that the peer is brought to and never ahead of it, for it may
-    /// be a part of a transaction: a batch of the tail leaves its view for it.
+    /// Whether what waits to be sent again may go now. It goes with the state
+    /// that the peer is brought to and never ahead of it, for it may be a part of
+    /// a transaction: a batch of the tail leaves its view for it, and so does one
+    /// of a catch-up that is not the last.
     fn may_send_again(&self) -> bool {
         let is_level = match &self.stage {
             Stage::Tail { skip, view, .. } => *skip == 0 && view.is_some(),
-            Stage::CatchUp { .. } => true,
+            Stage::CatchUp { view, .. } => view.is_some(),
             Stage::Begin { .. } | Stage::Copied => false,
         };
         is_level && !self.again.is_empty()

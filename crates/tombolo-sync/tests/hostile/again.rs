@@ -1,10 +1,12 @@
 //! A peer that asks for documents again: it gets them, a little at a time.
 
+use tombolo_sync::digest;
 use tombolo_sync::limits::{CATCH_UP_BYTES, FETCH_MAX, WINDOW_BYTES};
-use tombolo_sync::wire::Message;
+use tombolo_sync::wire::{Form, Message};
 
-use super::scene::{Scene, stated};
-use super::view::{MemoryView, id, noise};
+use super::order::cars;
+use super::scene::{END, Scene, stated};
+use super::view::{MemoryView, document, id, noise};
 
 const DOCUMENT_BYTES: usize = 1 << 20;
 /// What messages have beside their documents.
@@ -131,4 +133,25 @@ fn a_large_supplement_comes_in_pieces_and_ends_once() {
     assert!(ends == 1 && parts.last().is_some_and(|flags| flags.end));
     // A reading keeps to what one batch of a catch-up may have.
     assert!(scene.largest_reading <= CATCH_UP_BYTES + DOCUMENT_BYTES + BESIDE);
+}
+
+/// What a peer was behind with when it stated its interests once came ahead of
+/// its catch-up, from a newer state than the peer had: a part of a transaction.
+#[test]
+fn what_a_peer_is_behind_with_follows_its_catch_up() {
+    let in_pieces = [false, true, false, false];
+    for (view, expected) in [(cars(2), &in_pieces[..2]), (heavy(2), &in_pieces)] {
+        let mut scene = Scene::met_over(view);
+        let (other, id) = (digest(&document("other")), id("0001"));
+        let writer = &mut scene.writer;
+        writer.tell("cars", id.as_bytes(), Form::Have, &other);
+        scene.batch((scene.generation(), 0), END);
+        scene.want_cars(1, b"");
+        ack_all(&mut scene, &mut 0);
+        let parts = scene.heard.iter().filter_map(|message| match message {
+            Message::Batch(part) if part.flags.end => Some(part.flags.again),
+            _ => None,
+        });
+        assert_eq!(parts.collect::<Vec<_>>(), expected);
+    }
 }
