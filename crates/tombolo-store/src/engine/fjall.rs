@@ -7,6 +7,7 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use fjall::{
     Database, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode, Readable, Snapshot,
+    config::BlockSizePolicy,
 };
 
 use super::{
@@ -19,6 +20,10 @@ const OTHER_PLACES: [&str; 1] = [super::redb::PLACE];
 
 /// Background threads for flushing and compacting.
 const WORKER_THREADS: usize = 2;
+
+/// Bytes of a block, which is what is read, cached and checked at a time. Most reads are of
+/// neighbours: a catch-up, the change log, a query over a collection.
+const BLOCK_BYTES: u32 = 16 * 1024;
 
 /// Sizes that trade memory and recovery time for speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +120,7 @@ fn open_keyspaces(
             KeyspaceCreateOptions::default()
                 .manual_journal_persist(true)
                 .max_memtable_size(settings.memtable_bytes)
+                .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
         })
     });
     let mut keyspaces = Vec::with_capacity(Keyspace::COUNT);
