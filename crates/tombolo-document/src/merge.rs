@@ -74,8 +74,10 @@ pub fn merge_interned(
 /// # Errors
 /// The document's bytes are damaged.
 pub fn delta(document: &[u8], base: &VersionVector) -> Result<Option<Vec<u8>>, DecodeError> {
-    if lacks_all(document, base)? {
-        return whole::to_delta(document, None).map(Some);
+    if base.is_empty()
+        && let Some(delta) = whole::to_delta(document, None)?
+    {
+        return Ok(Some(delta));
     }
     let found = changes_since(document, base)?;
     Ok(found.map(|(tree, base)| encode_delta(&tree, &base, None)))
@@ -90,19 +92,13 @@ pub fn delta_interned(
     base: &VersionVector,
     intern: &mut dyn FnMut(&Actor) -> u64,
 ) -> Result<Option<Vec<u8>>, DecodeError> {
-    if lacks_all(document, base)? {
-        return whole::to_delta(document, Some(intern)).map(Some);
+    if base.is_empty()
+        && let Some(delta) = whole::to_delta(document, Some(&mut *intern))?
+    {
+        return Ok(Some(delta));
     }
     let found = changes_since(document, base)?;
     Ok(found.map(|(tree, base)| encode_delta(&tree, &base, Some(intern))))
-}
-
-/// Whether `base` says nothing of the actors of a document that has some.
-fn lacks_all(document: &[u8], base: &VersionVector) -> Result<bool, DecodeError> {
-    if base.is_empty() {
-        return Ok(!version_vector(document)?.is_empty());
-    }
-    Ok(false)
 }
 
 /// The version vector at the head of a document or delta.

@@ -63,17 +63,20 @@ impl Whole {
     }
 }
 
-/// The delta that holds all of a stored document.
+/// The delta that holds all of a stored document; `None` if no actor wrote it.
 pub(crate) fn to_delta(
     document: &[u8],
     intern: Option<Intern<'_>>,
-) -> Result<Vec<u8>, DecodeError> {
+) -> Result<Option<Vec<u8>>, DecodeError> {
     let mut reader = Reader::new(document);
     let head = take_head(&mut reader, None)?;
     if head.flags & DELTA != 0 {
         return Err(reader.malformed("document: a delta stands in its place"));
     }
-    Ok(write(&head, reader.rest(), Some(BASE_ABSENT), intern))
+    if head.vector.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(write(&head, reader.rest(), Some(BASE_ABSENT), intern)))
 }
 
 /// The document that a delta makes where there is nothing; `None` if that takes

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use tombolo_document::DocumentId;
+
 use crate::event::{Action, CloseReason, Notice, WhichView};
 use crate::interest::Interests;
 use crate::limits::{AGAIN_MAX, WANTS_MAX, WINDOW_BATCHES, WINDOW_BYTES};
@@ -101,7 +103,7 @@ struct Flight {
     number: u64,
     bytes: usize,
     view: u64,
-    places: Vec<Place>,
+    places: Vec<(Arc<str>, DocumentId)>,
     /// The commit that the peer has once it answers.
     commit: Option<u64>,
     again: bool,
@@ -208,7 +210,8 @@ impl Outgoing {
         };
         if let Some(serving) = self.serving.take() {
             let flights = serving.flights.into_iter().filter(|flight| flight.again);
-            owed.extend(flights.flat_map(|flight| flight.places));
+            let places = flights.flat_map(|flight| flight.places);
+            owed.extend(places.map(|(name, id)| (name.to_string(), id)));
             owed.extend(serving.again);
         }
         self.owe(owed);
@@ -643,7 +646,10 @@ impl Serving {
                 continue;
             };
             let places = wanted.iter();
-            let places = places.map(|place| flight.places[*place as usize].clone());
+            let places = places.map(|place| {
+                let (name, id) = &flight.places[*place as usize];
+                (name.to_string(), id.clone())
+            });
             let job = Job::Pick {
                 places: places.collect(),
             };

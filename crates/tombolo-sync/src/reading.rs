@@ -156,7 +156,7 @@ pub(crate) struct Sent {
     pub(crate) messages: Vec<Packed>,
     pub(crate) bytes: usize,
     /// Its items in their order, for a peer that wants some of them whole.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<(Arc<str>, DocumentId)>,
     /// Documents that are too large for the wire.
     pub(crate) withheld: u64,
     /// How many of the places that were asked for are left for another reading.
@@ -221,6 +221,7 @@ impl Reading {
             writer: &mut self.writer,
             number: (self.terms.generation, self.number),
             flags,
+            current: None,
             sent: Sent::default(),
             damaged: None,
         };
@@ -298,8 +299,16 @@ struct Sheet<'r> {
     writer: &'r mut BatchWriter,
     number: (u64, u64),
     flags: Flags,
+    /// The collection of the last document: most follow one of the same.
+    current: Option<Current>,
     sent: Sent,
     damaged: Option<DecodeError>,
+}
+
+/// A collection that is told of.
+struct Current {
+    name: Arc<str>,
+    may_leave: bool,
 }
 
 impl Sheet<'_> {
@@ -503,13 +512,22 @@ impl Sheet<'_> {
 
     /// The id, if the peer may know of the document and it may leave here.
     fn may_be_told(&mut self, collection: &str, id: &[u8]) -> Option<DocumentId> {
-        let evaluation = &self.terms.evaluation;
-        if !evaluation.lets_leave(collection, self.terms.to_server) {
+        if !self.current(collection).may_leave {
             return None;
         }
         // An id that cannot be read belongs to a damaged record.
         let id = DocumentId::from_bytes(id).ok()?;
         self.terms.filter.may_send(collection, &id).then_some(id)
+    }
+
+    fn current(&mut self, collection: &str) -> &Current {
+        let terms = self.terms;
+        let current = self.current.take();
+        let current = current.filter(|current| *current.name == *collection);
+        self.current.insert(current.unwrap_or_else(|| Current {
+            name: collection.into(),
+            may_leave: terms.evaluation.lets_leave(collection, terms.to_server),
+        }))
     }
 
     fn matches(&self, collection: &str, id: &DocumentId, stored: Stored<'_>) -> bool {
@@ -539,7 +557,8 @@ impl Sheet<'_> {
 
     fn placed(&mut self, collection: &str, id: DocumentId, bytes: usize) {
         self.sent.bytes += bytes + ITEM_BYTES;
-        self.sent.places.push((collection.to_owned(), id));
+        let name = Arc::clone(&self.current(collection).name);
+        self.sent.places.push((name, id));
         if self.writer.len() >= MESSAGE_TARGET_BYTES {
             self.finish(false, &[]);
         }

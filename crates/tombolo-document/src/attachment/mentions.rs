@@ -133,7 +133,7 @@ mod tests {
         let with = with_two(&token(b"first"), &token(b"second"));
         for (fields, is_plain) in [(without, true), (with, false)] {
             let document = written(None, 1, fields, &schema());
-            let delta = to_delta(&document, None).unwrap();
+            let delta = to_delta(&document, None).unwrap().unwrap();
             assert_eq!(from_delta(&delta, None).is_some(), is_plain);
         }
     }

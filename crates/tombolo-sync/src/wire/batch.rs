@@ -1,6 +1,8 @@
 //! Batches: documents on their way, with tables for what repeats.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -206,13 +208,61 @@ impl BatchReader {
     }
 }
 
+/// What a sender numbered, in the order in which it did.
+struct Table<T> {
+    places: HashMap<T, usize>,
+    order: Vec<T>,
+    /// The place of the one that was asked for last: most items follow one of
+    /// the same.
+    last: usize,
+    /// How many were introduced by a message.
+    introduced: usize,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            places: HashMap::new(),
+            order: Vec::new(),
+            last: 0,
+            introduced: 0,
+        }
+    }
+}
+
+impl<T: Eq + Hash> Table<T> {
+    /// The number of this one, which is its place.
+    fn number<Q>(&mut self, of: &Q) -> u64
+    where
+        T: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = T> + ?Sized,
+    {
+        let last = self.order.get(self.last);
+        if last.is_none_or(|last| last.borrow() != of) {
+            self.last = match self.places.get(of) {
+                Some(place) => *place,
+                None => {
+                    let next = self.order.len();
+                    self.places.insert(of.to_owned(), next);
+                    self.order.push(of.to_owned());
+                    next
+                }
+            };
+        }
+        self.last as u64
+    }
+
+    /// Those that no message introduced yet.
+    fn unintroduced(&self) -> &[T] {
+        &self.order[self.introduced..]
+    }
+}
+
 /// Writes the messages of batches, with the sender's tables.
 pub struct BatchWriter {
-    names: HashMap<String, u64>,
-    actors: HashMap<Actor, u64>,
+    names: Table<String>,
+    actors: Table<Actor>,
     fresh: bool,
-    new_names: Vec<String>,
-    new_actors: Vec<Actor>,
     items: Vec<u8>,
     count: u64,
     /// The message being put together; kept, since large buffers cost more to
@@ -224,11 +274,9 @@ pub struct BatchWriter {
 impl Default for BatchWriter {
     fn default() -> Self {
         Self {
-            names: HashMap::new(),
-            actors: HashMap::new(),
+            names: Table::default(),
+            actors: Table::default(),
             fresh: true,
-            new_names: Vec::new(),
-            new_actors: Vec::new(),
             items: Vec::new(),
             count: 0,
             message: Vec::new(),
@@ -262,14 +310,8 @@ impl BatchWriter {
         document: &[u8],
         base: &VersionVector,
     ) -> Result<bool, DecodeError> {
-        let (actors, new) = (&mut self.actors, &mut self.new_actors);
-        let delta = merge::delta_interned(document, base, &mut |actor| {
-            let next = actors.len() as u64;
-            *actors.entry(*actor).or_insert_with(|| {
-                new.push(*actor);
-                next
-            })
-        })?;
+        let actors = &mut self.actors;
+        let delta = merge::delta_interned(document, base, &mut |actor| actors.number(actor))?;
         let Some(delta) = delta else { return Ok(false) };
         self.head(collection, id, 0);
         put_blob(&mut self.items, &delta);
@@ -283,15 +325,7 @@ impl BatchWriter {
     }
 
     fn head(&mut self, collection: &str, id: &[u8], form: u64) {
-        let number = match self.names.get(collection) {
-            Some(number) => *number,
-            None => {
-                let next = self.names.len() as u64;
-                self.names.insert(collection.to_owned(), next);
-                self.new_names.push(collection.to_owned());
-                next
-            }
-        };
+        let number = self.names.number(collection);
         put_varint(&mut self.items, number << 2 | form);
         put_blob(&mut self.items, id);
         self.count += 1;
@@ -319,19 +353,21 @@ impl BatchWriter {
             }
             .byte(),
         );
-        put_list(&mut out, &self.new_names, |out, name| put_text(out, name));
-        put_list(&mut out, &self.new_actors, put_actor);
+        put_list(&mut out, self.names.unintroduced(), |out, name| {
+            put_text(out, name)
+        });
+        put_list(&mut out, self.actors.unintroduced(), put_actor);
         put_varint(&mut out, self.count);
         out.append(&mut self.items);
         if flags.end {
             put_blob(&mut out, cursor);
         }
         self.count = 0;
-        self.new_names.clear();
-        self.new_actors.clear();
-        if self.names.len().max(self.actors.len()) > TABLE_FRESH_FROM {
-            self.names.clear();
-            self.actors.clear();
+        self.names.introduced = self.names.order.len();
+        self.actors.introduced = self.actors.order.len();
+        if self.names.introduced.max(self.actors.introduced) > TABLE_FRESH_FROM {
+            self.names = Table::default();
+            self.actors = Table::default();
             self.fresh = true;
         }
         let packed = self.packer.pack(&out);
