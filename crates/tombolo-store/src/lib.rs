@@ -10,6 +10,7 @@ pub mod attachments;
 mod catalog;
 mod chain;
 mod codec;
+mod echo;
 pub mod engine;
 mod error;
 mod evicted;

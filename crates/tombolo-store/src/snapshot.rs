@@ -82,6 +82,12 @@ impl Snapshot {
         self.0.state.catalog.origin(log)
     }
 
+    /// Whether all that changed after `commit` is known to have come from the log of that origin
+    /// alone: then [`Snapshot::changes_after`] visits nothing that a peer with that log lacks.
+    pub fn is_echo(&self, origin: Origin, commit: u64) -> bool {
+        self.0.state.echo.is_all(origin, commit)
+    }
+
     /// A document as stored, tombstones included. `id` is the canonical bytes of its id.
     ///
     /// # Errors

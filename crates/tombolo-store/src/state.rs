@@ -8,6 +8,7 @@ use crate::{
     StoreError,
     catalog::Catalog,
     codec::{RECORD_VERSION, RecordReader, put_bytes, put_varint},
+    echo::Echo,
     engine::{EngineSnapshot, Keyspace},
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct State {
     pub(crate) evicted: u64,
     /// Not part of the record: each registry has records of its own.
     pub(crate) catalog: Catalog,
+    /// Not part of the record either.
+    pub(crate) echo: Echo,
 }
 
 impl State {
@@ -56,6 +59,7 @@ impl State {
             indexes_made: 0,
             evicted: 0,
             catalog,
+            echo: Echo::default(),
         }
     }
 
@@ -76,6 +80,7 @@ impl State {
             indexes_made: reader.number()?,
             evicted: reader.varint()?,
             catalog: Catalog::load(snapshot)?,
+            echo: Echo::default(),
         };
         reader.close()?;
         Ok(Some(state))

@@ -13,6 +13,7 @@ use crate::{
     StoreError,
     arrival::{Arrivals, Origin},
     catalog::{COLLECTION_NAME_BYTES_MAX, COLLECTIONS_MAX, Catalog, Collection},
+    echo::Came,
     engine::{Direction, EngineError, EngineSnapshot, KeyRange, Keyspace, StoredBytes, Visitor},
     evicted, indexing,
     layout::{self, DocumentRecord},
@@ -43,6 +44,7 @@ pub struct Transaction<'w> {
     /// The document that was looked at last: most are written next.
     pub(crate) seen: RefCell<Option<Before>>,
     pub(crate) unknown: Unknown,
+    came: Came,
     /// Set when a write needs a new actor, which a transaction cannot change half-way.
     pub(crate) needs_new_actor: bool,
 }
@@ -98,6 +100,7 @@ impl<'w> Transaction<'w> {
             renewed_log: false,
             seen: RefCell::default(),
             unknown: Unknown::default(),
+            came: Came::default(),
             needs_new_actor: false,
         })
     }
@@ -105,6 +108,11 @@ impl<'w> Transaction<'w> {
     /// The local number that this transaction has if it is kept.
     pub const fn commit(&self) -> u64 {
         self.commit
+    }
+
+    /// Where what it changed so far came from.
+    pub(crate) const fn came(&self) -> Came {
+        self.came
     }
 
     /// The unix milliseconds at which the transaction began.
@@ -296,10 +304,12 @@ impl<'w> Transaction<'w> {
         mentions::move_mentions(self, &before.key, old.as_ref(), mentioning)?;
         let record = DocumentRecord::write(live, &arrivals, vector, document);
         self.set(Keyspace::Documents, before.key.clone(), Some(record))?;
+        let only_log = arrivals.only_log();
+        self.came.note(only_log);
         self.set(
             Keyspace::Changes,
             layout::change_key(self.commit, &before.key),
-            Some(layout::change_record(arrivals.only_log()).into()),
+            Some(layout::change_record(only_log).into()),
         )?;
         let was_live = old.is_some_and(|old| old.live);
         if live != was_live {

@@ -328,7 +328,9 @@ fn seal(mut transaction: Transaction<'_>, verdict: Verdict) -> Result<Sealed, St
         if let Some(oldest) = number.checked_sub(HEADS_KEPT) {
             transaction.set(Keyspace::Changes, layout::head_key(oldest), None)?;
         }
+        let came = transaction.came();
         let state = &mut *transaction.desk.state;
+        state.echo.note(came, state.last_commit);
         (state.last_commit, state.chain) = (number, head.chain);
     }
     transaction.desk.state.last_number = number;

@@ -39,8 +39,12 @@ fn remote_document(fields: &str, millis: u64) -> Vec<u8> {
 }
 
 fn merge_from(store: &Store, log: LogId, document: Vec<u8>) {
+    merge_at(store, 1, log, document);
+}
+
+fn merge_at(store: &Store, number: u64, log: LogId, document: Vec<u8>) {
     write(store, move |transaction| {
-        transaction.merge("cars", &id(1), &document, Some(log))?;
+        transaction.merge("cars", &id(number), &document, Some(log))?;
         Ok(())
     })
     .unwrap();
@@ -98,6 +102,54 @@ fn a_peer_is_sent_what_came_after_its_cursor_and_not_from_its_own_log() {
     // A catch-up from zero gets everything, the peer's own log only what is ours.
     assert!(delta(0, None).unwrap().len() > delta(0, origin).unwrap().len());
     assert_eq!(stored.arrivals.covered_by(2, None), vector);
+}
+
+/// A peer whose log all newest commits came from need not be read anything.
+#[test]
+fn commits_from_one_log_are_known_as_its_echo() {
+    let store = World::default().open(MemoryEngine::new());
+    let ours = |number| {
+        write(&store, move |transaction| {
+            set(transaction, "cars", number, r#"{"ours":2}"#)
+        })
+    };
+    let theirs = |number, log| {
+        let document = remote_document(r#"{"theirs":1}"#, 10);
+        merge_at(&store, number, log, document);
+    };
+    // From which commit on all is an echo of that log, if any is.
+    let since = |log| {
+        let snapshot = store.snapshot();
+        let origin = snapshot.origin(log)?;
+        let last = snapshot.last_commit();
+        let since = (0..=last).find(|commit| snapshot.is_echo(origin, *commit))?;
+        let mut is_true = true;
+        let looked = snapshot.changes_after(since, &mut |change| {
+            is_true &= change.only_log == Some(origin);
+            ControlFlow::Continue(())
+        });
+        looked.unwrap();
+        assert!(is_true && (since..=last).all(|commit| snapshot.is_echo(origin, commit)));
+        Some(since)
+    };
+    ours(1).unwrap();
+    assert_eq!(since(REMOTE), None);
+    theirs(2, REMOTE);
+    theirs(3, REMOTE);
+    assert_eq!(since(REMOTE), Some(1));
+    // What comes to nothing leaves it as it was.
+    theirs(3, OTHER);
+    let undone = store.write_and_wait(|transaction| {
+        set(transaction, "cars", 4, "{}").map_err(|_| StoreError::Busy)?;
+        Err::<(), _>(StoreError::Busy)
+    });
+    undone.unwrap_err();
+    assert_eq!((since(REMOTE), since(OTHER)), (Some(1), None));
+    theirs(4, OTHER);
+    assert_eq!((since(REMOTE), since(OTHER)), (None, Some(3)));
+    // A document of both is an echo of neither.
+    ours(4).unwrap();
+    assert_eq!((since(REMOTE), since(OTHER)), (None, None));
 }
 
 #[test]

@@ -77,6 +77,9 @@ impl View for StoreView {
         let echo = since
             .echo
             .and_then(|log| self.0.origin(tombolo_store::LogId(log.0)));
+        if echo.is_some_and(|echo| self.0.is_echo(echo, since.commit)) {
+            return Ok(());
+        }
         let mut outcome = Ok(());
         let walked = self.0.changes_after(since.commit, &mut |change| {
             if !(since.collection)(change.collection) {
